@@ -1,0 +1,4 @@
+//! Files replaced atomically, locks, and paths resolved beneath a directory.
+
+pub mod lock;
+pub mod replace;

@@ -1,0 +1,88 @@
+//! A file is right or absent: written under a unique temporary name in the
+//! same directory, then renamed.
+
+use crate::error::{Context, Result};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Temporary names start with this; what no living process owns is garbage.
+pub const TEMPORARY_PREFIX: &str = ".tmp-";
+
+/// Whether the content must survive a power cut once the call returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// fsync of file and directory: the user was told that it is done.
+    Durable,
+    /// Atomic against crashes of processes, not of the machine.
+    Fast,
+}
+
+/// Writes `bytes` to `path` with mode 0600, replacing what is there.
+pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
+    let temporary = temporary_beside(path);
+    let written = write_new(&temporary, bytes, durability)
+        .and_then(|()| std::fs::rename(&temporary, path));
+    if let Err(e) = written {
+        let _ = std::fs::remove_file(&temporary);
+        return Err(e).context(|| format!("cannot write \"{}\"", path.display()));
+    }
+    if durability == Durability::Durable {
+        sync_parent(path)?;
+    }
+    Ok(())
+}
+
+/// fsync of the directory that holds `path`: makes a rename durable.
+pub fn sync_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    File::open(parent)
+        .and_then(|dir| dir.sync_all())
+        .context(|| format!("cannot sync directory \"{}\"", parent.display()))
+}
+
+/// A temporary name beside `path` that carries our pid, so that a later
+/// command can tell whether its owner still lives.
+pub fn temporary_beside(path: &Path) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(
+        "{TEMPORARY_PREFIX}{}-{n}-{name}",
+        std::process::id()
+    ))
+}
+
+fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> std::io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
+    file.write_all(bytes)?;
+    if durability == Durability::Durable {
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_and_leaves_no_temporary() {
+        let dir = std::env::temp_dir().join(format!("wherry-replace-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("x.json");
+        replace(&path, b"one", Durability::Fast).unwrap();
+        replace(&path, b"two", Durability::Durable).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,16 @@
+//! wherry: Docker's command line without a daemon and without root.
+//!
+//! Modules are layered (docs/architecture.md, "Modules"); a module imports
+//! only lower layers, and tests/architecture.rs fails when one does not.
+
+#![deny(unsafe_code)]
+#![warn(clippy::too_many_lines)]
+
+// L0
+pub mod error;
+pub mod fs;
+pub mod paths;
+pub mod sys;
+pub mod text;
+// L2
+pub mod record;

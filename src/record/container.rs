@@ -1,0 +1,360 @@
+//! A container's two records. `config.json` is what was asked for and never
+//! changes; `state.json` is what is, and is replaced atomically. Field names
+//! and order are those of Docker's `inspect` (Engine API 1.50, ContainerInspect).
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The version written into new records; a newer one is refused.
+pub const VERSION: u32 = 1;
+
+/// `containers/<id>/config.json`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Container {
+    pub version: u32,
+    /// 64 lower-case hex digits.
+    pub id: String,
+    /// RFC 3339 with nanoseconds, UTC.
+    pub created: String,
+    /// First word of the command that runs, after entrypoint and cmd are joined.
+    pub path: String,
+    pub args: Vec<String>,
+    /// Image ID, `sha256:…` of the image's config; empty with `--rootfs`.
+    pub image: String,
+    /// Manifest the image was chosen by: media type, digest, size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_manifest_descriptor: Option<oci_spec::image::Descriptor>,
+    /// DiffIDs (`sha256:…`), lowest layer first.
+    pub layers: Vec<String>,
+    /// `--rootfs`: a directory of the host that is the root file system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rootfs: Option<PathBuf>,
+    /// `OS/ARCH[/VARIANT]` of the image.
+    pub platform: String,
+    pub config: Config,
+    pub host_config: HostConfig,
+}
+
+/// What runs: Docker's `Config`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Config {
+    pub hostname: String,
+    pub domainname: String,
+    /// `user`, `uid`, `user:group`, … as given; empty is root.
+    pub user: String,
+    pub attach_stdin: bool,
+    pub attach_stdout: bool,
+    pub attach_stderr: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub exposed_ports: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    pub tty: bool,
+    pub open_stdin: bool,
+    pub stdin_once: bool,
+    /// `NAME=value`; at creation those of the image first.
+    pub env: Vec<String>,
+    /// `None`: the image's.
+    pub cmd: Option<Vec<String>>,
+    /// The image as typed.
+    pub image: String,
+    pub volumes: Option<BTreeMap<String, serde_json::Map<String, serde_json::Value>>>,
+    pub working_dir: String,
+    /// `None`: the image's; an empty list: none at all (`--entrypoint ""`).
+    pub entrypoint: Option<Vec<String>>,
+    pub labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
+    /// Seconds; -1 is for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<i64>,
+}
+
+/// What the host grants: Docker's `HostConfig`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HostConfig {
+    /// `SOURCE:TARGET[:OPTIONS]`, absolute paths, from `-v`.
+    pub binds: Option<Vec<String>>,
+    #[serde(rename = "ContainerIDFile")]
+    pub container_id_file: String,
+    pub log_config: LogConfig,
+    /// `none`, `host`, `bridge` (the default).
+    pub network_mode: String,
+    /// `80/tcp` -> where it is published.
+    pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
+    pub restart_policy: RestartPolicy,
+    pub auto_remove: bool,
+    /// Rows and columns of the terminal at creation.
+    pub console_size: [u16; 2],
+    pub cap_add: Option<Vec<String>>,
+    pub cap_drop: Option<Vec<String>>,
+    pub cgroupns_mode: String,
+    pub dns: Vec<String>,
+    pub dns_options: Vec<String>,
+    pub dns_search: Vec<String>,
+    /// `NAME:ADDRESS`.
+    pub extra_hosts: Option<Vec<String>>,
+    pub group_add: Option<Vec<String>>,
+    pub ipc_mode: String,
+    pub oom_score_adj: i32,
+    pub pid_mode: String,
+    pub privileged: bool,
+    pub publish_all_ports: bool,
+    pub readonly_rootfs: bool,
+    /// `seccomp=…`, `no-new-privileges[:true]`, `systempaths=unconfined`, …
+    pub security_opt: Option<Vec<String>>,
+    /// Target -> tmpfs(5) options, from `--tmpfs`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tmpfs: BTreeMap<String, String>,
+    #[serde(rename = "UTSMode")]
+    pub uts_mode: String,
+    pub userns_mode: String,
+    /// Bytes.
+    pub shm_size: i64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
+    pub runtime: String,
+    pub isolation: String,
+    pub cpu_shares: u64,
+    /// Bytes; 0 is no limit.
+    pub memory: i64,
+    /// 1e-9 CPUs; 0 is no limit.
+    pub nano_cpus: i64,
+    pub cgroup_parent: String,
+    pub cpuset_cpus: String,
+    pub cpuset_mems: String,
+    pub devices: Vec<DeviceMapping>,
+    pub memory_reservation: i64,
+    /// Bytes of memory and swap together; -1 is unlimited swap, 0 unset.
+    pub memory_swap: i64,
+    pub pids_limit: Option<i64>,
+    pub ulimits: Vec<Ulimit>,
+    /// `--mount` of type bind and tmpfs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    pub masked_paths: Vec<String>,
+    pub readonly_paths: Vec<String>,
+    /// `--init`: a reaper of wherry's own is pid 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<bool>,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            binds: None,
+            container_id_file: String::new(),
+            log_config: LogConfig::default(),
+            network_mode: "bridge".into(),
+            port_bindings: BTreeMap::new(),
+            restart_policy: RestartPolicy::default(),
+            auto_remove: false,
+            console_size: [0, 0],
+            cap_add: None,
+            cap_drop: None,
+            cgroupns_mode: "private".into(),
+            dns: Vec::new(),
+            dns_options: Vec::new(),
+            dns_search: Vec::new(),
+            extra_hosts: None,
+            group_add: None,
+            ipc_mode: "private".into(),
+            oom_score_adj: 0,
+            pid_mode: String::new(),
+            privileged: false,
+            publish_all_ports: false,
+            readonly_rootfs: false,
+            security_opt: None,
+            tmpfs: BTreeMap::new(),
+            uts_mode: String::new(),
+            userns_mode: String::new(),
+            shm_size: 64 << 20,
+            sysctls: BTreeMap::new(),
+            runtime: "wherry".into(),
+            isolation: String::new(),
+            cpu_shares: 0,
+            memory: 0,
+            nano_cpus: 0,
+            cgroup_parent: String::new(),
+            cpuset_cpus: String::new(),
+            cpuset_mems: String::new(),
+            devices: Vec::new(),
+            memory_reservation: 0,
+            memory_swap: 0,
+            pids_limit: None,
+            ulimits: Vec::new(),
+            mounts: Vec::new(),
+            masked_paths: Vec::new(),
+            readonly_paths: Vec::new(),
+            init: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct LogConfig {
+    #[serde(rename = "Type")]
+    pub driver: String,
+    pub config: BTreeMap<String, String>,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            driver: "json-file".into(),
+            config: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PortBinding {
+    /// Empty: all addresses.
+    pub host_ip: String,
+    /// Empty: any free port.
+    pub host_port: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RestartPolicy {
+    pub name: String,
+    pub maximum_retry_count: u32,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            name: "no".into(),
+            maximum_retry_count: 0,
+        }
+    }
+}
+
+/// `--device HOST[:CONTAINER[:rwm]]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DeviceMapping {
+    pub path_on_host: String,
+    pub path_in_container: String,
+    pub cgroup_permissions: String,
+}
+
+/// `--ulimit NAME=SOFT[:HARD]`; -1 is unlimited.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Ulimit {
+    pub name: String,
+    pub hard: i64,
+    pub soft: i64,
+}
+
+/// `--mount`, Docker's `HostConfig.Mounts`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Mount {
+    /// `bind` or `tmpfs`.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    pub target: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind_options: Option<BindOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tmpfs_options: Option<TmpfsOptions>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BindOptions {
+    /// `rprivate` (default), `private`, `rshared`, `shared`, `rslave`, `slave`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub propagation: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub non_recursive: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub create_mountpoint: bool,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TmpfsOptions {
+    /// Bytes; 0 is half the memory.
+    pub size_bytes: i64,
+    /// Permission bits; 0 is 1777.
+    pub mode: u32,
+}
+
+/// A process that cannot be mistaken for another one: pid and start time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Process {
+    pub pid: i32,
+    /// Clock ticks since boot, field 22 of /proc/PID/stat (proc_pid_stat(5)).
+    pub start_time: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    #[default]
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Removing,
+    Exited,
+    Dead,
+}
+
+impl Status {
+    /// Docker's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Removing => "removing",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// `containers/<id>/state.json`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct State {
+    pub version: u32,
+    pub name: String,
+    pub status: Status,
+    /// The container's init while it runs.
+    pub init: Option<Process>,
+    pub monitor: Option<Process>,
+    /// /proc/sys/kernel/random/boot_id when it was started.
+    pub boot_id: String,
+    pub exit_code: i32,
+    /// Why it could not be started.
+    pub error: String,
+    #[serde(rename = "OOMKilled")]
+    pub oom_killed: bool,
+    pub restart_count: u32,
+    /// RFC 3339 with nanoseconds, UTC; empty is never.
+    pub started_at: String,
+    pub finished_at: String,
+    /// The monitor was lost, so its end could not be recorded by it.
+    pub monitor_lost: bool,
+    /// cgroup v2 directory below the mount, e.g. `/user.slice/…/<id>`.
+    pub cgroup: String,
+    /// Ports as they were really published: `80/tcp` -> bindings.
+    pub ports: BTreeMap<String, Vec<PortBinding>>,
+    pub ip_address: String,
+}

@@ -1,0 +1,3 @@
+//! The only unsafe code: thin, typed calls into the kernel.
+
+#![allow(unsafe_code)]

@@ -1,0 +1,1 @@
+//! Pure text: sizes, times, identifiers, names.
