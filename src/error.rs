@@ -177,9 +177,8 @@ fn from_io(e: &std::io::Error, message: String) -> Error {
     };
     let error = Error::new(kind, format!("{message}: {}", reason(e)));
     match e.raw_os_error() {
-        Some(libc::ENOSPC | libc::EDQUOT) => {
-            error.hint("free some space, for example with `wherry rmi IMAGE` or `wherry rm CONTAINER`")
-        }
+        Some(libc::ENOSPC | libc::EDQUOT) => error
+            .hint("free some space, for example with `wherry rmi IMAGE` or `wherry rm CONTAINER`"),
         _ => error,
     }
 }

@@ -98,8 +98,10 @@ fn check_owner(dir: &Path, meta: &std::fs::Metadata) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let me = nix::unistd::geteuid().as_raw();
     if !meta.is_dir() {
-        return Err(Error::invalid(format!("\"{}\" is not a directory", dir.display()))
-            .hint("move it away; wherry makes the directory itself"));
+        return Err(
+            Error::invalid(format!("\"{}\" is not a directory", dir.display()))
+                .hint("move it away; wherry makes the directory itself"),
+        );
     }
     if meta.uid() != me {
         return Err(Error::new(

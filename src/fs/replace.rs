@@ -23,8 +23,8 @@ pub enum Durability {
 /// Writes `bytes` to `path` with mode 0600, replacing what is there.
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
     let temporary = temporary_beside(path);
-    let written = write_new(&temporary, bytes, durability)
-        .and_then(|()| std::fs::rename(&temporary, path));
+    let written =
+        write_new(&temporary, bytes, durability).and_then(|()| std::fs::rename(&temporary, path));
     if let Err(e) = written {
         let _ = std::fs::remove_file(&temporary);
         return Err(e).context(|| format!("cannot write \"{}\"", path.display()));

@@ -1,1 +1,9 @@
-//! Pure text: sizes, times, identifiers, names.
+//! Words and figures as people read and type them: sizes, times, IDs, names.
+//! Pure functions over text; nothing here knows a container or a file.
+
+pub mod escape;
+pub mod id;
+pub mod name;
+mod name_words;
+pub mod size;
+pub mod time;
