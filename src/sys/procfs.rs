@@ -1,0 +1,69 @@
+//! The few facts that we read of /proc, without allocation where it is hot.
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::ffi::CStr;
+use std::io::Write;
+
+/// Start time of `pid` in clock ticks since boot (field 22 of
+/// /proc/PID/stat), or `None` when there is no such process or it is a zombie.
+pub fn start_time(pid: i32) -> Option<u64> {
+    let mut path = [0u8; 32];
+    write!(&mut path[..], "/proc/{pid}/stat").ok()?;
+    let path = CStr::from_bytes_until_nul(&path).ok()?;
+    let mut text = [0u8; 1024];
+    let n = read_small(path, &mut text).ok()?;
+    parse_start_time(&text[..n])
+}
+
+/// Fields follow the last `)`, because the command's name may hold any byte.
+fn parse_start_time(stat: &[u8]) -> Option<u64> {
+    let end = stat.iter().rposition(|&b| b == b')')?;
+    let mut fields = stat[end + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty());
+    let state = fields.next()?;
+    if state == b"Z" || state == b"X" {
+        return None;
+    }
+    std::str::from_utf8(fields.nth(18)?).ok()?.trim().parse().ok()
+}
+
+/// The identifier of this boot: 36 characters.
+pub fn boot_id() -> nix::Result<String> {
+    let mut text = [0u8; 64];
+    let n = read_small(c"/proc/sys/kernel/random/boot_id", &mut text)?;
+    Ok(String::from_utf8_lossy(&text[..n]).trim().to_string())
+}
+
+/// Reads a small file in one go.
+fn read_small(path: &CStr, buffer: &mut [u8]) -> nix::Result<usize> {
+    let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    loop {
+        match nix::unistd::read(&fd, buffer) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_time_of_hostile_names() {
+        let stat = b"42 (a) R ) 1) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 0 0";
+        assert_eq!(parse_start_time(stat), Some(987_654));
+        let zombie = b"42 (x) Z 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 0 0";
+        assert_eq!(parse_start_time(zombie), None);
+        assert_eq!(parse_start_time(b"42 (x"), None);
+        assert_eq!(parse_start_time(b""), None);
+    }
+
+    #[test]
+    fn we_have_a_start_time_and_a_boot() {
+        assert!(start_time(std::process::id() as i32).is_some());
+        assert_eq!(start_time(i32::MAX), None);
+        assert_eq!(boot_id().unwrap().len(), 36);
+    }
+}
