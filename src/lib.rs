@@ -12,5 +12,8 @@ pub mod fs;
 pub mod paths;
 pub mod sys;
 pub mod text;
+// L1
+pub mod image;
+pub mod output;
 // L2
 pub mod record;

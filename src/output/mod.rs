@@ -1,0 +1,3 @@
+//! What commands show: progress of long work.
+
+pub mod progress;
