@@ -17,3 +17,4 @@ pub mod image;
 pub mod output;
 // L2
 pub mod record;
+pub mod runtime;

@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod caps;
 pub mod clone;
 pub mod cmsg;
 pub mod cred;
@@ -12,6 +13,7 @@ pub mod ns;
 pub mod pidfd;
 pub mod procfs;
 pub mod pty;
+pub mod seccomp;
 pub mod signal;
 pub mod stub;
 

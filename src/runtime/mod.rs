@@ -1,0 +1,3 @@
+//! Starting, entering and ending containers.
+
+pub mod seccomp;
