@@ -14,6 +14,7 @@ pub mod sys;
 pub mod text;
 // L1
 pub mod image;
+pub mod logs;
 pub mod output;
 // L2
 pub mod record;
