@@ -53,6 +53,28 @@ pub(super) struct Plan<'a> {
     pub abis: &'a [&'a Abi],
 }
 
+/// One way out of the conditional jump at `position`.
+struct Exit {
+    position: usize,
+    /// The way taken when the condition is true.
+    when: bool,
+    value: u32,
+}
+
+impl Exit {
+    /// False when the target is out of reach.
+    fn jump_to(&self, target: usize, out: &mut [sock_filter]) -> bool {
+        let Ok(distance) = u8::try_from(target - self.position - 1) else {
+            return false;
+        };
+        match self.when {
+            true => out[self.position].jt = distance,
+            false => out[self.position].jf = distance,
+        }
+        true
+    }
+}
+
 /// Numbers from `from` up to the next segment's have one outcome.
 #[derive(Clone, Copy)]
 struct Segment {
@@ -60,6 +82,9 @@ struct Segment {
     outcome: Outcome,
     wide: bool,
 }
+
+/// More segments than this do not fit into a group anyway.
+const MAX_GROUP: usize = 240;
 
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
@@ -76,7 +101,7 @@ const ARGUMENTS: u32 = 16;
 
 impl Plan<'_> {
     pub fn compile(&self) -> Vec<sock_filter> {
-        let mut out = Vec::with_capacity(1024);
+        let mut out = Vec::with_capacity(500);
         out.push(op(LOAD, ARCH));
         let mut rest = self.abis;
         while let Some(first) = rest.first() {
@@ -102,7 +127,7 @@ impl Plan<'_> {
 
     fn segments(&self, abis: &[&Abi]) -> Vec<Segment> {
         let default = Outcome::Return(self.default);
-        let mut segments = Vec::with_capacity(256);
+        let mut segments = Vec::with_capacity(200);
         let mut push = |from, outcome, wide| match segments.last() {
             Some(Segment { outcome: last, .. })
                 if *last == outcome && matches!(last, Outcome::Return(_)) => {}
@@ -126,24 +151,82 @@ impl Plan<'_> {
         segments
     }
 
+    /// A binary search for the segment. Returns are shared within a group as
+    /// large as conditional jumps reach: half the instructions, half the time
+    /// that the kernel takes to load them.
     fn tree(&self, segments: &[Segment], out: &mut Vec<sock_filter>) {
         if let [leaf] = segments {
             return self.leaf(leaf, out);
         }
+        if self.group(segments, out) {
+            return;
+        }
         let (left, right) = segments.split_at(segments.len() / 2);
-        let slot = out.len();
-        out.push(jump(JGE, right[0].from, 0, 0));
+        out.push(jump(JGE, right[0].from, 0, 1));
+        let over = out.len();
+        out.push(op(JA, 0));
         self.tree(left, out);
-        let distance = out.len() - slot - 1;
-        match u8::try_from(distance) {
-            Ok(near) => out[slot].jt = near,
-            // Conditional jumps reach 255 instructions, JA any number.
-            Err(_) => {
-                out[slot].jf = 1;
-                out.insert(slot + 1, op(JA, distance as u32));
+        out[over].k = (out.len() - over - 1) as u32;
+        self.tree(right, out);
+    }
+
+    /// A subtree followed by its returns; false, and nothing written, when a
+    /// jump would be too far.
+    fn group(&self, segments: &[Segment], out: &mut Vec<sock_filter>) -> bool {
+        if segments.len() > MAX_GROUP {
+            return false;
+        }
+        let start = out.len();
+        let mut exits = Vec::with_capacity(segments.len());
+        let mut fits = self.node(segments, out, &mut exits);
+        exits.sort_by_key(|exit| exit.value);
+        for same in exits.chunk_by(|a, b| a.value == b.value) {
+            for exit in same {
+                fits &= exit.jump_to(out.len(), out);
+            }
+            out.push(op(RET, same[0].value));
+        }
+        if !fits {
+            out.truncate(start);
+        }
+        fits
+    }
+
+    /// Two or more segments; leaves that only return are noted in `exits`.
+    fn node(
+        &self,
+        segments: &[Segment],
+        out: &mut Vec<sock_filter>,
+        exits: &mut Vec<Exit>,
+    ) -> bool {
+        let (left, right) = segments.split_at(segments.len() / 2);
+        let position = out.len();
+        out.push(jump(JGE, right[0].from, 0, 0));
+        let mut fits = true;
+        for (side, when) in [(left, false), (right, true)] {
+            let mut exit = Exit {
+                position,
+                when,
+                value: 0,
+            };
+            if let [
+                Segment {
+                    outcome: Outcome::Return(value),
+                    ..
+                },
+            ] = side
+            {
+                exit.value = *value;
+                exits.push(exit);
+                continue;
+            }
+            fits &= exit.jump_to(out.len(), out);
+            match side {
+                [leaf] => self.leaf(leaf, out),
+                _ => fits &= self.node(side, out, exits),
             }
         }
-        self.tree(right, out);
+        fits
     }
 
     fn leaf(&self, leaf: &Segment, out: &mut Vec<sock_filter>) {
