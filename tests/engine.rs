@@ -1,2 +1,4 @@
 //! The integration tests: one binary, one module per area. Each module says
 //! what it needs; `make test` runs them as an unprivileged user and as root.
+
+mod security;

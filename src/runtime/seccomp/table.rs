@@ -510,6 +510,7 @@ pub(super) const TABLE: &[Row] = &[
     Row("unlink", Always, [87, 10, 87, -1, 10]),
     Row("unlinkat", Always, [263, 301, 263, 35, 328]),
     Row("unshare", With(SYS_ADMIN), [272, 310, 272, 97, 337]),
+    Row("uprobe", Never, [336, -1, -1, -1, -1]),
     Row("uretprobe", Always, [335, -1, -1, -1, -1]),
     Row("uselib", Never, [134, 86, -1, -1, 86]),
     Row("userfaultfd", Never, [323, 374, 323, 282, 388]),
