@@ -19,3 +19,5 @@ pub mod output;
 // L2
 pub mod record;
 pub mod runtime;
+// L6
+pub mod cli;

@@ -1,3 +1,7 @@
 //! Chooses the front door and turns the result into an exit status.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(wherry::cli::run(std::env::args_os()))
+}

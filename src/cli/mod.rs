@@ -1,0 +1,21 @@
+//! The Docker-shaped command line. `commands` is the table of all commands,
+//! `router` picks one by the first words, `parse` builds the clap command of
+//! that one alone (start-up is a hot path), and a file per command holds its
+//! arguments and the one function that runs it. Only this layer prints.
+
+pub mod commands;
+pub mod docs;
+mod front;
+mod help;
+mod parse;
+mod report;
+mod router;
+mod status;
+pub mod stdout;
+mod system;
+mod verb;
+
+pub use front::Front;
+pub use report::each;
+pub use router::{run, version_line};
+pub use verb::{Entry, Verb};

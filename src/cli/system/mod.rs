@@ -1,0 +1,3 @@
+//! Commands about wherry itself.
+
+pub mod version;
