@@ -1,4 +1,7 @@
 //! The integration tests: one binary, one module per area. Each module says
-//! what it needs; `make test` runs them as an unprivileged user and as root.
+//! what it needs; `make test` runs them as an unprivileged user and as root
+//! (docs/testing.md).
 
+mod architecture;
 mod security;
+mod support;
