@@ -20,18 +20,12 @@ pub fn start_time(pid: i32) -> Option<u64> {
 /// Fields follow the last `)`, because the command's name may hold any byte.
 fn parse_start_time(stat: &[u8]) -> Option<u64> {
     let end = stat.iter().rposition(|&b| b == b')')?;
-    let mut fields = stat[end + 1..]
-        .split(|&b| b == b' ')
-        .filter(|f| !f.is_empty());
+    let mut fields = stat[end + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty());
     let state = fields.next()?;
     if state == b"Z" || state == b"X" {
         return None;
     }
-    std::str::from_utf8(fields.nth(18)?)
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    std::str::from_utf8(fields.nth(18)?).ok()?.trim().parse().ok()
 }
 
 /// The identifier of this boot: 36 characters.
