@@ -13,6 +13,7 @@ pub mod paths;
 pub mod sys;
 pub mod text;
 // L1
+pub mod config;
 pub mod image;
 pub mod logs;
 pub mod output;
