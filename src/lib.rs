@@ -19,6 +19,7 @@ pub mod logs;
 pub mod output;
 // L2
 pub mod record;
+pub mod store;
 pub mod runtime;
 // L6
 pub mod cli;

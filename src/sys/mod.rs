@@ -16,6 +16,7 @@ pub mod pty;
 pub mod seccomp;
 pub mod signal;
 pub mod stub;
+pub mod xattr;
 
 use nix::errno::Errno;
 

@@ -1,0 +1,318 @@
+//! Images as the user sees them: names, IDs, and finding one by either.
+
+use super::Store;
+use super::index::{Entry, Facts, Index};
+use crate::error::{Error, Result};
+use crate::image::config::ImageConfig;
+use crate::image::digest::Digest;
+use crate::image::manifest::{Descriptor, Document, MAX_DOCUMENT, Manifest};
+use crate::image::platform::Platform;
+use crate::image::reference::Reference;
+use crate::text::time;
+
+/// One image of one platform with all its names.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Digest of the image config: Docker's image ID.
+    pub id: Digest,
+    pub manifest: Descriptor,
+    /// Names with a tag, in the order they were given.
+    pub names: Vec<Reference>,
+    /// Names with a digest: what it was pulled as.
+    pub digests: Vec<Reference>,
+    /// Bytes of the unpacked layers.
+    pub size: u64,
+    /// RFC 3339, as the image's config says.
+    pub created: Option<String>,
+    /// When a name was last given, RFC 3339.
+    pub tagged: Option<String>,
+}
+
+impl Store {
+    /// All images, in the order they came. Entries of the index that are no
+    /// image of ours (other tools may write there) are left out.
+    pub fn images(&self) -> Result<Vec<Image>> {
+        Ok(self.group(&self.read_index()?))
+    }
+
+    /// Finds an image by name (`latest` is assumed), `name@digest`, image ID
+    /// or manifest digest, or an unambiguous prefix of one, with or without
+    /// `sha256:`.
+    pub fn resolve(&self, text: &str) -> Result<Image> {
+        let images = self.images()?;
+        find(&images, text).cloned()
+    }
+
+    /// The image's config: what to run, and the DiffIDs.
+    pub fn config(&self, image: &Image) -> Result<ImageConfig> {
+        ImageConfig::parse(&self.read_blob(&image.id, MAX_DOCUMENT)?)
+            .map_err(|e| e.within(format!("image {}", image.id.short())))
+    }
+
+    pub fn manifest(&self, image: &Image) -> Result<Manifest> {
+        self.read_manifest(&image.manifest.digest, Some(&image.manifest.media_type))
+    }
+
+    /// Makes a pulled image visible under `name`, durably: its blobs and
+    /// layers, which must all be here, reach the disk first. `pulled_as` is
+    /// the digest the registry gave for the name (that of the index when
+    /// there is one). A name with a digest is kept without its tag.
+    pub fn add_image(
+        &self,
+        name: &Reference,
+        manifest: &Descriptor,
+        pulled_as: Option<&Digest>,
+    ) -> Result<Image> {
+        let facts = self.check_complete(manifest)?;
+        let mut entry = Entry::new(&manifest.media_type, &manifest.digest, manifest.size, &facts);
+        entry.set_tagged(time::now());
+        let image = self.edit_index(|index| {
+            if let Some(digest) = name.digest().or(pulled_as) {
+                index.set(&name.with_digest(digest.clone()), entry.clone());
+            }
+            if name.digest().is_none() {
+                index.set(name, entry);
+            }
+            Ok(self.group(index).into_iter().find(|i| i.id == facts.id))
+        })?;
+        image.ok_or_else(|| Error::internal(format!("image {name} was not stored")))
+    }
+
+    /// Gives `image` one more name.
+    pub fn tag(&self, image: &Image, name: &Reference) -> Result<()> {
+        self.edit_index(|index| {
+            let found = index
+                .manifests
+                .iter()
+                .find(|e| e.digest().as_ref() == Some(&image.manifest.digest));
+            let mut entry = found.cloned().ok_or_else(|| no_such_image(name))?;
+            entry.set_tagged(time::now());
+            index.set(name, entry);
+            Ok(())
+        })
+    }
+
+    /// Reads config and layers of an image that is about to become visible,
+    /// and puts all of it on the disk.
+    fn check_complete(&self, manifest: &Descriptor) -> Result<Facts> {
+        let document = self.read_manifest(&manifest.digest, Some(&manifest.media_type))?;
+        let id = document.config.digest.clone();
+        let config = ImageConfig::parse(&self.read_blob(&id, MAX_DOCUMENT)?)?;
+        if config.diff_ids.len() != document.layers.len() {
+            return Err(Error::invalid(format!(
+                "manifest {} has {} layers, its config {}",
+                manifest.digest,
+                document.layers.len(),
+                config.diff_ids.len()
+            )));
+        }
+        let size = self.settle_layers(&config.diff_ids)?;
+        Ok(Facts {
+            id,
+            size,
+            created: config.oci.created().clone(),
+        })
+    }
+
+    pub(super) fn read_manifest(&self, digest: &Digest, media_type: Option<&str>) -> Result<Manifest> {
+        let bytes = self.read_blob(digest, MAX_DOCUMENT)?;
+        match Document::parse(&bytes, media_type)? {
+            Document::Manifest(manifest) => Ok(manifest),
+            Document::Index(_) => Err(Error::invalid(format!("{digest} is not a manifest"))),
+        }
+    }
+
+    /// Entries of the same config are names of the same image.
+    pub(super) fn group(&self, index: &Index) -> Vec<Image> {
+        let mut images: Vec<Image> = Vec::new();
+        for entry in &index.manifests {
+            let Some((manifest, facts)) = self.entry_image(entry) else {
+                continue;
+            };
+            let at = images.iter().position(|i| i.id == facts.id);
+            let at = at.unwrap_or_else(|| {
+                images.push(Image {
+                    id: facts.id,
+                    manifest,
+                    names: Vec::new(),
+                    digests: Vec::new(),
+                    size: facts.size,
+                    created: facts.created,
+                    tagged: None,
+                });
+                images.len() - 1
+            });
+            let image = &mut images[at];
+            match entry.name() {
+                Some(name) if name.digest().is_some() => image.digests.push(name),
+                Some(name) => image.names.push(name),
+                None => {}
+            }
+            if image.tagged.as_deref() < entry.tagged() {
+                image.tagged = entry.tagged().map(str::to_owned);
+            }
+        }
+        images
+    }
+
+    fn entry_image(&self, entry: &Entry) -> Option<(Descriptor, Facts)> {
+        let digest = entry.digest()?;
+        if let Some(facts) = entry.facts() {
+            return Some((Descriptor::new(&entry.media_type, digest, entry.size), facts));
+        }
+        self.foreign_image(&digest, entry)
+    }
+
+    /// An entry without our notes: the manifest, or the one of an index that
+    /// suits this host, says what they would say.
+    fn foreign_image(&self, digest: &Digest, entry: &Entry) -> Option<(Descriptor, Facts)> {
+        let bytes = self.read_blob(digest, MAX_DOCUMENT).ok()?;
+        let (descriptor, manifest) = match Document::parse(&bytes, Some(&entry.media_type)).ok()? {
+            Document::Manifest(m) => (
+                Descriptor::new(&entry.media_type, digest.clone(), entry.size),
+                m,
+            ),
+            Document::Index(index) => {
+                let chosen = index.choose(&Platform::host()).ok()?.clone();
+                let manifest = self.read_manifest(&chosen.digest, Some(&chosen.media_type)).ok()?;
+                (chosen, manifest)
+            }
+        };
+        let config = self.read_blob(&manifest.config.digest, MAX_DOCUMENT).ok()?;
+        let config = ImageConfig::parse(&config).ok()?;
+        let facts = Facts {
+            id: manifest.config.digest,
+            size: config.diff_ids.iter().filter_map(|id| self.layer_size(id).ok()).sum(),
+            created: config.oci.created().clone(),
+        };
+        Some((descriptor, facts))
+    }
+}
+
+/// Docker's sentence, with the tag that was assumed.
+pub(super) fn no_such_image(name: &Reference) -> Error {
+    Error::not_found(format!("No such image: {}", name.familiar()))
+}
+
+/// Name first, then ID: an image called `abc` hides an ID that starts so.
+pub(super) fn find<'a>(images: &'a [Image], text: &str) -> Result<&'a Image> {
+    let name = match Reference::parse(text) {
+        Ok(name) => name,
+        Err(e) => {
+            // A full ID is no name, and Docker takes it for an ID.
+            let hex = text.strip_prefix("sha256:").unwrap_or(text);
+            if !crate::text::id::is_full(hex) {
+                return Err(e);
+            }
+            return by_prefix(images, text)?
+                .ok_or_else(|| Error::not_found(format!("No such image: {text}")));
+        }
+    };
+    if let Some(image) = images.iter().find(|i| has_name(i, &name)) {
+        return Ok(image);
+    }
+    by_prefix(images, text)?.ok_or_else(|| no_such_image(&name))
+}
+
+fn has_name(image: &Image, name: &Reference) -> bool {
+    let Some(digest) = name.digest() else {
+        return image.names.contains(name);
+    };
+    let repository = name.name();
+    let same = |known: &&Reference| known.name() == repository;
+    image.digests.iter().filter(same).any(|known| known.digest() == Some(digest))
+        || (image.manifest.digest == *digest
+            && image.digests.iter().chain(&image.names).any(|known| same(&known)))
+}
+
+/// Whether `text` is an ID or the start of one rather than a name.
+pub(super) fn is_id_of(image: &Image, text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    !hex.is_empty()
+        && (image.id.hex().starts_with(hex) || image.manifest.digest.hex().starts_with(hex))
+}
+
+fn by_prefix<'a>(images: &'a [Image], text: &str) -> Result<Option<&'a Image>> {
+    let mut found = images.iter().filter(|i| is_id_of(i, text));
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => Err(Error::conflict(format!(
+            "multiple IDs found with provided prefix: {text}"
+        ))),
+        (one, _) => Ok(one),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use crate::store::tests::Scratch;
+
+    #[test]
+    fn resolves_every_spelling() {
+        let scratch = Scratch::new("image-resolve");
+        let store = scratch.store();
+        let one = scratch.image("alpine", "one");
+        let two = scratch.image("quay.io/x/y:v1", "two");
+        let pulled = Digest::of(b"the index");
+        let name = Reference::parse("alpine").unwrap();
+        let one = store.add_image(&name, &one.manifest, Some(&pulled)).unwrap();
+        let manifest = one.manifest.digest.to_string();
+        for text in [
+            "alpine".to_owned(),
+            "docker.io/library/alpine:latest".into(),
+            format!("alpine@{pulled}"),
+            format!("alpine@{manifest}"),
+            format!("alpine:other@{pulled}"),
+            one.id.to_string(),
+            one.id.hex().to_owned(),
+            one.id.short().to_owned(),
+            format!("sha256:{}", one.id.short()),
+            manifest[7..20].to_owned(),
+        ] {
+            assert_eq!(store.resolve(&text).unwrap().id, one.id, "{text}");
+        }
+        assert_eq!(store.resolve("quay.io/x/y:v1").unwrap().id, two.id);
+        for (text, message) in [
+            ("nope", "No such image: nope:latest"),
+            ("alpine:v2", "No such image: alpine:v2"),
+            ("quay.io/x/y", "No such image: quay.io/x/y:latest"),
+        ] {
+            let error = store.resolve(text).unwrap_err();
+            assert_eq!((error.message(), error.kind()), (message, Kind::NotFound));
+        }
+        assert!(store.resolve("BAD").unwrap_err().message().contains("must be lowercase"));
+        assert!(store.resolve(&format!("other@{pulled}")).is_err());
+        assert!(store.resolve("").is_err());
+    }
+
+    #[test]
+    fn ambiguous_prefixes_are_refused() {
+        let scratch = Scratch::new("image-ambiguous");
+        let mut first = std::collections::HashMap::new();
+        for n in 0.. {
+            let image = scratch.image(&format!("i{n}"), &format!("content {n}"));
+            let digit = image.id.hex()[..1].to_owned();
+            if first.insert(digit.clone(), n).is_some() {
+                let error = scratch.store().resolve(&digit).unwrap_err();
+                assert_eq!(
+                    error.message(),
+                    format!("multiple IDs found with provided prefix: {digit}")
+                );
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn incomplete_images_stay_invisible() {
+        let scratch = Scratch::new("image-incomplete");
+        let store = scratch.store();
+        let image = scratch.image("a", "one");
+        let config = store.config(&image).unwrap();
+        std::fs::remove_dir_all(store.layer_path(&config.diff_ids[0])).unwrap();
+        let name = Reference::parse("other").unwrap();
+        assert!(store.add_image(&name, &image.manifest, None).is_err());
+        assert!(store.resolve("other").is_err());
+    }
+}

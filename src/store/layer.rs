@@ -1,0 +1,260 @@
+//! Unpacked layers: `layers/HEX/diff` with `meta.json` beside it, named by the
+//! DiffID. A layer in the making is `layers/.tmp-HEX`, locked by its maker.
+
+use super::Store;
+use super::blob::is_same_file;
+use super::unpack::{self, Options, Privilege, Unpacked};
+use crate::error::{Context, Error, Kind, Result};
+use crate::fs::replace::{self, Durability, TEMPORARY_PREFIX};
+use crate::fs::rooted;
+use crate::image::digest::Digest;
+use crate::image::manifest::Compression;
+use crate::sys::procfs;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+const META_LIMIT: u64 = 64 << 10;
+const META: &str = "meta.json";
+const DIFF: &str = "diff";
+/// Empty file beside `diff`: the layers below are hidden as a whole.
+const OPAQUE_ROOT: &str = "opaque-root";
+
+/// `layers/HEX/meta.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Meta {
+    #[serde(flatten)]
+    unpacked: Unpacked,
+    /// Boot id under which the layer was unpacked, until it has been synced:
+    /// after a power cut such a layer may have holes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unsynced: Option<String>,
+}
+
+impl Store {
+    /// Whether the layer is unpacked and whole.
+    pub fn has_layer(&self, diff_id: &Digest) -> bool {
+        self.read_meta(diff_id).is_ok_and(|meta| is_whole(&meta))
+    }
+
+    /// Bytes of the unpacked layer.
+    pub fn layer_size(&self, diff_id: &Digest) -> Result<u64> {
+        Ok(self.read_meta(diff_id)?.unpacked.bytes)
+    }
+
+    /// Unpacks a layer as it streams in and gives it its name if its content
+    /// is that of `diff_id`. Always reads `compressed` to its end, also when
+    /// another process has unpacked the layer meanwhile; waits while one does.
+    pub fn unpack_layer(
+        &self,
+        diff_id: &Digest,
+        mut compressed: impl Read,
+        compression: Compression,
+    ) -> Result<Unpacked> {
+        self.prepare()?;
+        let Some(staging) = Staging::make(self, diff_id)? else {
+            std::io::copy(&mut compressed, &mut std::io::sink())
+                .context(|| format!("cannot read layer {diff_id}"))?;
+            return Ok(self.read_meta(diff_id)?.unpacked);
+        };
+        let options = Options {
+            privilege: Privilege::of_this_process(),
+            whiteouts: true,
+        };
+        let diff = staging.dir.join(DIFF);
+        make_dir(&diff, 0o755)?;
+        let root = open_dir(&diff)?;
+        let (unpacked, found) = unpack::unpack(
+            root.as_fd(),
+            compressed,
+            compression,
+            diff_id.algorithm(),
+            options,
+        )
+        .map_err(|e| e.within(format!("layer {}", diff_id.short())))?;
+        if found != *diff_id {
+            return Err(Error::invalid(format!(
+                "layer {diff_id} has wrong content: its digest is {found}"
+            )));
+        }
+        staging.commit(&unpacked, &self.layer_path(diff_id))?;
+        Ok(unpacked)
+    }
+
+    /// Directories for overlayfs, uppermost first. Stops at a layer that hides
+    /// everything below it. An empty image has none.
+    pub fn lower_dirs(&self, diff_ids: &[Digest]) -> Result<Vec<PathBuf>> {
+        let mut dirs = Vec::with_capacity(diff_ids.len());
+        for diff_id in diff_ids.iter().rev() {
+            let layer = self.layer_path(diff_id);
+            let diff = layer.join(DIFF);
+            if !diff.is_dir() {
+                return Err(
+                    Error::not_found(format!("layer {diff_id} is missing from the image store"))
+                        .hint("pull the image again"),
+                );
+            }
+            // A layer may occur twice; the lower one then changes nothing, and
+            // overlayfs refuses it.
+            if !dirs.contains(&diff) {
+                dirs.push(diff);
+            }
+            if layer.join(OPAQUE_ROOT).exists() {
+                break;
+            }
+        }
+        Ok(dirs)
+    }
+
+    /// Puts everything written so far on the disk, and marks the layers so.
+    /// Returns their bytes together.
+    pub(super) fn settle_layers(&self, diff_ids: &[Digest]) -> Result<u64> {
+        let mut metas = Vec::with_capacity(diff_ids.len());
+        for diff_id in diff_ids {
+            let meta = self.read_meta(diff_id)?;
+            if !is_whole(&meta) {
+                return Err(Error::not_found(format!("layer {diff_id} is not whole")));
+            }
+            metas.push((diff_id, meta));
+        }
+        let total = metas.iter().map(|(_, meta)| meta.unpacked.bytes).sum();
+        metas.retain(|(_, meta)| meta.unsynced.is_some());
+        // Blobs and layers may lie on different file systems.
+        for dir in [&self.images, &self.layers] {
+            nix::unistd::syncfs(open_dir(dir)?)
+                .context(|| format!("cannot sync \"{}\"", dir.display()))?;
+        }
+        for (diff_id, mut meta) in metas {
+            meta.unsynced = None;
+            write_meta(&self.layer_path(diff_id), &meta)?;
+        }
+        Ok(total)
+    }
+
+    fn read_meta(&self, diff_id: &Digest) -> Result<Meta> {
+        let path = self.layer_path(diff_id).join(META);
+        let bytes = super::read_bounded(&path, META_LIMIT)
+            .context(|| format!("cannot read layer {diff_id}"))?;
+        serde_json::from_slice(&bytes).context(|| format!("\"{}\" is damaged", path.display()))
+    }
+}
+
+fn is_whole(meta: &Meta) -> bool {
+    match &meta.unsynced {
+        None => true,
+        Some(boot) => procfs::boot_id().is_ok_and(|now| now == *boot),
+    }
+}
+
+fn write_meta(layer: &Path, meta: &Meta) -> Result<()> {
+    let bytes = serde_json::to_vec(meta).context(|| "cannot write layer record")?;
+    replace::replace(&layer.join(META), &bytes, Durability::Fast)
+}
+
+/// `layers/.tmp-HEX` while it is locked; removed when dropped without commit.
+struct Staging {
+    dir: PathBuf,
+    _lock: Flock<File>,
+    done: bool,
+}
+
+impl Staging {
+    /// An empty directory of our own, or `None` when the layer is there.
+    fn make(store: &Store, diff_id: &Digest) -> Result<Option<Self>> {
+        let dir = store.layers.join(format!("{TEMPORARY_PREFIX}{}", diff_id.hex()));
+        let lock = loop {
+            make_dir(&dir, 0o700)?;
+            let lock = match lock_dir(&dir, FlockArg::LockExclusive) {
+                Err(e) if e.kind() == Kind::NotFound => continue,
+                other => other?,
+            };
+            if store.has_layer(diff_id) {
+                if lock.as_ref().is_some_and(|lock| is_same_file(lock, &dir)) {
+                    remove_tree(&dir)?;
+                }
+                return Ok(None);
+            }
+            match lock {
+                Some(lock) if is_same_file(&lock, &dir) => break lock,
+                _ => {}
+            }
+        };
+        // What a killed process left, and a layer that a power cut has harmed.
+        for entry in std::fs::read_dir(&dir).context(|| format!("cannot read \"{}\"", dir.display()))? {
+            let entry = entry.context(|| format!("cannot read \"{}\"", dir.display()))?;
+            remove_tree(&entry.path())?;
+        }
+        remove_tree(&store.layer_path(diff_id))?;
+        Ok(Some(Self {
+            dir,
+            _lock: lock,
+            done: false,
+        }))
+    }
+
+    fn commit(mut self, unpacked: &Unpacked, target: &Path) -> Result<()> {
+        if unpacked.opaque_root {
+            File::create(self.dir.join(OPAQUE_ROOT)).context(|| "cannot mark the layer opaque")?;
+        }
+        let boot = procfs::boot_id().context(|| "cannot read the boot id")?;
+        let meta = Meta {
+            unpacked: unpacked.clone(),
+            unsynced: Some(boot),
+        };
+        write_meta(&self.dir, &meta)?;
+        std::fs::rename(&self.dir, target)
+            .context(|| format!("cannot store layer \"{}\"", target.display()))?;
+        self.done = true;
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.done {
+            // What cannot be removed now is garbage for the next command.
+            let _ = remove_tree(&self.dir);
+        }
+    }
+}
+
+fn make_dir(path: &Path, mode: u32) -> Result<()> {
+    match std::fs::DirBuilder::new().mode(mode).create(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        // The umask must not show in the root of a container.
+        Ok(()) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            .context(|| format!("cannot make directory \"{}\"", path.display())),
+        Err(e) => Err(e).context(|| format!("cannot make directory \"{}\"", path.display())),
+    }
+}
+
+fn open_dir(path: &Path) -> Result<File> {
+    File::open(path).context(|| format!("cannot open \"{}\"", path.display()))
+}
+
+/// A flock on the directory itself: it goes where the directory goes. `None`
+/// when `how` does not wait and somebody holds it.
+pub(super) fn lock_dir(path: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
+    let mut dir = open_dir(path)?;
+    loop {
+        match Flock::lock(dir, how) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err((_, nix::Error::EWOULDBLOCK)) => return Ok(None),
+            Err((back, nix::Error::EINTR)) => dir = back,
+            Err((_, e)) => return Err(e).context(|| format!("cannot lock \"{}\"", path.display())),
+        }
+    }
+}
+
+/// Removes a file or tree of the store; a missing one is no error.
+pub(super) fn remove_tree(path: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::internal(format!("cannot remove \"{}\"", path.display())));
+    };
+    rooted::remove_all(open_dir(parent)?.as_fd(), std::os::unix::ffi::OsStrExt::as_bytes(name))
+        .context(|| format!("cannot remove \"{}\"", path.display()))
+}
