@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 /// Tests that compare the whole machine before and after take it for writing.
@@ -248,9 +248,13 @@ impl std::fmt::Display for Output {
     }
 }
 
-/// The binary under test.
+/// The binary under test: `WHERRY_BIN` where it was copied to a place that
+/// the user can reach.
 pub fn wherry_path() -> &'static str {
-    env!("CARGO_BIN_EXE_wherry")
+    static PATH: OnceLock<String> = OnceLock::new();
+    PATH.get_or_init(|| {
+        std::env::var("WHERRY_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_wherry").into())
+    })
 }
 
 /// Runs a command to its end. Fails when that takes longer than `seconds`, or

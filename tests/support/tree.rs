@@ -146,15 +146,16 @@ impl Tree {
         for entry in &self.0 {
             entry.write_below(dir);
         }
-        // Last, so that a closed directory does not hinder its content.
-        for entry in self
+        // Last and from below, so that a closed directory hinders nothing.
+        let mut dirs: Vec<_> = self
             .0
             .iter()
             .filter(|entry| matches!(entry.kind, Kind::Dir))
-            .rev()
-        {
-            let mode = std::fs::Permissions::from_mode(entry.mode);
-            std::fs::set_permissions(dir.join(&entry.path), mode).unwrap();
+            .collect();
+        dirs.sort_by_key(|entry| std::cmp::Reverse(Path::new(&entry.path).components().count()));
+        for entry in dirs {
+            let path = dir.join(entry.path.trim_start_matches("./"));
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(entry.mode)).unwrap();
         }
     }
 }

@@ -1,0 +1,55 @@
+# wherry: `make` lists the targets. The work is done by cargo and by the
+# scripts below tests/scripts, which can be run by themselves too.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-root check demo bench generate install clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: ## the release binary, static: target/wherry
+	$(CARGO) build --release
+	ln -sf $(HOST)/release/wherry $(TARGET_DIR)/wherry
+	@ls -lL $(TARGET_DIR)/wherry
+
+test: ## all tests, as an unprivileged user and as root (asks for sudo)
+	tests/scripts/test
+
+test-root: ## only the part that runs as root
+	tests/scripts/test --root-only
+
+check: ## format and lints
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --all-features -- -D warnings
+
+demo: ## build, make an image and run a container of it without root
+	tests/scripts/demo
+
+bench: build ## times of wherry, and of podman and docker where they are
+	tests/bench/bench.py $(TARGET_DIR)/wherry
+
+generate: ## manual pages and completions, from the command tree
+	UPDATE=1 $(CARGO) test --lib docs
+
+install: build ## into $(PREFIX), below $(DESTDIR)
+	install -Dm755 $(TARGET_DIR)/wherry $(DESTDIR)$(PREFIX)/bin/wherry
+	if compgen -G 'man/*.1' >/dev/null; then \
+	    install -d $(DESTDIR)$(PREFIX)/share/man/man1 && \
+	    install -m644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/; fi
+	if [ -e completions/wherry.bash ]; then install -Dm644 completions/wherry.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/wherry; fi
+	if [ -e completions/_wherry ]; then install -Dm644 completions/_wherry \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_wherry; fi
+	if [ -e completions/wherry.fish ]; then install -Dm644 completions/wherry.fish \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/wherry.fish; fi
+
+clean: ## what was built
+	$(CARGO) clean
