@@ -38,6 +38,46 @@ pub enum Kind {
     Internal,
 }
 
+/// The kinds that can cross from one process to another, by number.
+const NUMBERED: [Kind; 12] = [
+    Kind::Internal,
+    Kind::Usage,
+    Kind::Invalid,
+    Kind::NotFound,
+    Kind::Conflict,
+    Kind::Denied,
+    Kind::Unsupported,
+    Kind::Unavailable,
+    Kind::NotExecutable,
+    Kind::NoSuchCommand,
+    Kind::Template,
+    Kind::BrokenPipe,
+];
+
+impl Kind {
+    /// For messages between our own processes.
+    pub fn number(self) -> u8 {
+        NUMBERED.iter().position(|&k| k == self).unwrap_or(0) as u8
+    }
+    pub fn from_number(number: u8) -> Self {
+        NUMBERED
+            .get(usize::from(number))
+            .copied()
+            .unwrap_or(Self::Internal)
+    }
+}
+
+/// The status that Docker records for a container whose program could not be
+/// started, and that `run` and `exec` end with.
+pub fn container_status(kind: Kind) -> i32 {
+    match kind {
+        Kind::NotExecutable => 126,
+        Kind::NoSuchCommand => 127,
+        Kind::Exit(status) => i32::from(status),
+        _ => 125,
+    }
+}
+
 /// An error: kind, sentence, optional cause and hint.
 pub struct Error {
     kind: Kind,

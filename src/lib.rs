@@ -17,6 +17,7 @@ pub mod config;
 pub mod image;
 pub mod logs;
 pub mod output;
+pub mod userns;
 // L2
 pub mod record;
 pub mod store;

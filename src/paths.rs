@@ -135,10 +135,10 @@ fn run_root(uid: u32) -> Result<PathBuf> {
     if let Some(dir) = absolute_env("WHERRY_RUNROOT") {
         return Ok(dir);
     }
-    if let Some(dir) = absolute_env("XDG_RUNTIME_DIR") {
-        if is_private_dir_of(&dir, uid) {
-            return Ok(dir.join("wherry"));
-        }
+    if let Some(dir) = absolute_env("XDG_RUNTIME_DIR")
+        && is_private_dir_of(&dir, uid)
+    {
+        return Ok(dir.join("wherry"));
     }
     if uid == 0 {
         return Ok(PathBuf::from("/run/wherry"));

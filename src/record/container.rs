@@ -2,6 +2,7 @@
 //! changes; `state.json` is what is, and is replaced atomically. Field names
 //! and order are those of Docker's `inspect` (Engine API 1.50, ContainerInspect).
 
+pub use crate::sys::procfs::Process;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -290,15 +291,6 @@ pub struct TmpfsOptions {
     pub size_bytes: i64,
     /// Permission bits; 0 is 1777.
     pub mode: u32,
-}
-
-/// A process that cannot be mistaken for another one: pid and start time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Process {
-    pub pid: i32,
-    /// Clock ticks since boot, field 22 of /proc/PID/stat (proc_pid_stat(5)).
-    pub start_time: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
 //! What is kept on disk, as types: Docker's own names, so that `inspect` needs
-//! no second shape.
+//! no second shape; and the directories that hold it.
 
 pub mod container;
+pub mod containers;

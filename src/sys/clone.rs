@@ -87,7 +87,7 @@ pub fn exit(status: i32) -> ! {
 /// entries and two more.
 fn tasks() -> nix::Result<u64> {
     match nix::sys::stat::stat(c"/proc/self/task") {
-        Ok(st) => Ok(st.st_nlink as u64 - 2),
+        Ok(st) => Ok(st.st_nlink - 2),
         Err(Errno::ENOENT) => Ok(1),
         Err(e) => Err(e),
     }
@@ -101,4 +101,32 @@ pub fn close_from(first: u32, only_mark: bool) -> nix::Result<()> {
     // SAFETY: plain system call on numbers. Callers that close own nothing
     // above `first` any more.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
+}
+
+/// Points 0, 1 and 2 at /dev/null and closes everything else but `keep`
+/// (all above 2). For a process that never returns to the owners of what it
+/// closes: it ends by [`exit`].
+pub fn keep_only(keep: &mut [RawFd]) {
+    keep.sort_unstable();
+    let mut next = 3;
+    for &mut fd in keep {
+        if fd > next {
+            close_between(next as u32, fd as u32 - 1);
+        }
+        next = next.max(fd + 1);
+    }
+    close_between(next as u32, u32::MAX);
+    // SAFETY: constant path and flags, then numbers; see above for ownership.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        for target in 0..3 {
+            libc::dup2(null, target);
+        }
+        libc::close(null);
+    }
+}
+
+fn close_between(first: u32, last: u32) {
+    // SAFETY: plain numbers; see keep_only() for ownership.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
 }

@@ -71,7 +71,11 @@ pub fn receive(
     let n = loop {
         // SAFETY: msg points to live buffers of the sizes given.
         let n = unsafe {
-            libc::recvmsg(socket.as_raw_fd(), &raw mut msg, libc::MSG_CMSG_CLOEXEC | flags)
+            libc::recvmsg(
+                socket.as_raw_fd(),
+                &raw mut msg,
+                libc::MSG_CMSG_CLOEXEC | flags,
+            )
         };
         match Errno::result(n) {
             Ok(n) => break n as usize,

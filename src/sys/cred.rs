@@ -24,7 +24,10 @@ pub fn set_groups(groups: &[u32]) -> nix::Result<()> {
 /// prctl(2) with one numeric argument.
 pub fn prctl(option: libc::c_int, arg: libc::c_ulong) -> nix::Result<()> {
     // SAFETY: used with options that take numbers only.
-    check(libc::c_long::from(unsafe { libc::prctl(option, arg, 0, 0, 0) })).map(drop)
+    check(libc::c_long::from(unsafe {
+        libc::prctl(option, arg, 0, 0, 0)
+    }))
+    .map(drop)
 }
 
 /// Nobody but the kernel and host root may look into this process from now on
@@ -47,7 +50,11 @@ pub fn new_session_keyring() -> nix::Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
     // SAFETY: a null name asks for an anonymous keyring.
     check(unsafe {
-        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<u8>())
+        libc::syscall(
+            libc::SYS_keyctl,
+            KEYCTL_JOIN_SESSION_KEYRING,
+            std::ptr::null::<u8>(),
+        )
     })
     .map(drop)
 }
@@ -76,7 +83,10 @@ pub fn set_uts(hostname: &CStr, domainname: &CStr) -> nix::Result<()> {
     let (host, domain) = (hostname.to_bytes(), domainname.to_bytes());
     // SAFETY: pointer and length describe live bytes.
     unsafe {
-        check(libc::c_long::from(libc::sethostname(host.as_ptr().cast(), host.len())))?;
+        check(libc::c_long::from(libc::sethostname(
+            host.as_ptr().cast(),
+            host.len(),
+        )))?;
         if !domain.is_empty() {
             check(libc::c_long::from(libc::setdomainname(
                 domain.as_ptr().cast(),

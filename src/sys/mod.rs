@@ -24,3 +24,45 @@ use nix::errno::Errno;
 pub(crate) fn check(ret: libc::c_long) -> nix::Result<libc::c_long> {
     if ret < 0 { Err(Errno::last()) } else { Ok(ret) }
 }
+
+/// Takes ownership of a descriptor that a system call has just made.
+pub(crate) fn own(fd: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: callers pass what fcntl or another call has newly returned.
+    unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }
+}
+
+/// dup2(2) onto a fixed number (0 to 3) that stays open across exec.
+pub(crate) fn install(fd: std::os::fd::BorrowedFd<'_>, target: i32) -> nix::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: only called between clone and exec, where nobody in this
+    // process owns the target any more.
+    check(libc::c_long::from(unsafe {
+        libc::dup2(fd.as_raw_fd(), target)
+    }))
+    .map(drop)
+}
+
+/// The string without its leading slashes.
+pub(crate) fn after_slashes(path: &std::ffi::CStr) -> &std::ffi::CStr {
+    let bytes = path.to_bytes_with_nul();
+    let start = bytes.iter().position(|&b| b != b'/').unwrap_or(0);
+    std::ffi::CStr::from_bytes_with_nul(&bytes[start..]).unwrap_or(c"")
+}
+
+/// Whether getcwd(2) gives a path below the root: the kernel puts
+/// "(unreachable)" in front of any other. No allocation.
+pub(crate) fn current_dir_is_below_root() -> bool {
+    let mut buffer = [0u8; libc::PATH_MAX as usize];
+    // SAFETY: pointer and length describe one live buffer.
+    let ret = unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) };
+    ret > 0 && buffer[0] == b'/'
+}
+
+/// O_NONBLOCK of an open file description, on or off.
+pub(crate) fn set_nonblocking(fd: std::os::fd::BorrowedFd<'_>, on: bool) -> nix::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let mut flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    flags.set(OFlag::O_NONBLOCK, on);
+    fcntl(fd, FcntlArg::F_SETFL(flags)).map(drop)
+}

@@ -30,12 +30,18 @@ impl Context {
     /// fsopen(2).
     pub fn open(fstype: &CStr) -> nix::Result<Self> {
         // SAFETY: the string is NUL-terminated; the result is a new descriptor.
-        let fd = check(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), FSOPEN_CLOEXEC) })?;
+        let fd =
+            check(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), FSOPEN_CLOEXEC) })?;
         // SAFETY: as above, nobody else owns it.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
     }
 
-    fn config(&self, cmd: u32, key: *const libc::c_char, value: *const libc::c_char) -> nix::Result<()> {
+    fn config(
+        &self,
+        cmd: u32,
+        key: *const libc::c_char,
+        value: *const libc::c_char,
+    ) -> nix::Result<()> {
         // SAFETY: key and value are NUL-terminated or null, as `cmd` wants.
         check(unsafe { libc::syscall(libc::SYS_fsconfig, self.0.as_raw_fd(), cmd, key, value, 0) })
             .map(drop)
@@ -54,7 +60,12 @@ impl Context {
         self.config(FSCONFIG_CMD_CREATE, std::ptr::null(), std::ptr::null())?;
         // SAFETY: plain numbers; the result is a new descriptor.
         let fd = check(unsafe {
-            libc::syscall(libc::SYS_fsmount, self.0.as_raw_fd(), FSMOUNT_CLOEXEC, attributes as u32)
+            libc::syscall(
+                libc::SYS_fsmount,
+                self.0.as_raw_fd(),
+                FSMOUNT_CLOEXEC,
+                attributes as u32,
+            )
         })?;
         // SAFETY: as above, nobody else owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
@@ -105,7 +116,12 @@ struct MountAttr {
 
 /// mount_setattr(2): sets attributes and, when not 0, propagation (`MS_PRIVATE`…)
 /// of a mount. Locked flags that are already set stay set.
-pub fn set_attributes(mount: impl AsFd, set: u64, propagation: u64, recursive: bool) -> nix::Result<()> {
+pub fn set_attributes(
+    mount: impl AsFd,
+    set: u64,
+    propagation: u64,
+    recursive: bool,
+) -> nix::Result<()> {
     let attr = MountAttr {
         attr_set: set,
         attr_clr: 0,
@@ -134,7 +150,13 @@ pub fn set_attributes(mount: impl AsFd, set: u64, propagation: u64, recursive: b
 pub fn set_root_propagation(flags: libc::c_ulong) -> nix::Result<()> {
     // SAFETY: constant strings and null pointers as mount(2) allows here.
     check(libc::c_long::from(unsafe {
-        libc::mount(std::ptr::null(), c"/".as_ptr(), std::ptr::null(), flags, std::ptr::null())
+        libc::mount(
+            std::ptr::null(),
+            c"/".as_ptr(),
+            std::ptr::null(),
+            flags,
+            std::ptr::null(),
+        )
     }))
     .map(drop)
 }

@@ -6,13 +6,21 @@ use std::os::fd::{AsFd, AsRawFd};
 /// setns(2) with a namespace descriptor or, with several flags, a pidfd.
 pub fn join(fd: impl AsFd, flags: libc::c_int) -> nix::Result<()> {
     // SAFETY: a live descriptor and flags.
-    check(libc::c_long::from(unsafe { libc::setns(fd.as_fd().as_raw_fd(), flags) })).map(drop)
+    check(libc::c_long::from(unsafe {
+        libc::setns(fd.as_fd().as_raw_fd(), flags)
+    }))
+    .map(drop)
 }
 
 /// Brings `lo` up in this network namespace (netdevice(7)).
 pub fn loopback_up() -> nix::Result<()> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-    let fd = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    let fd = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
     // SAFETY: ifreq is plain data; all-zero is valid, name "lo" fits.
     unsafe {
         let mut request: libc::ifreq = std::mem::zeroed();

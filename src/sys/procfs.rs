@@ -3,8 +3,31 @@
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
+use serde::{Deserialize, Serialize};
 use std::ffi::CStr;
 use std::io::Write;
+
+/// A process that cannot be mistaken for another one: pid and start time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Process {
+    pub pid: i32,
+    /// Clock ticks since boot, field 22 of /proc/PID/stat (proc_pid_stat(5)).
+    pub start_time: u64,
+}
+
+impl Process {
+    /// The process that has `pid` now.
+    pub fn of(pid: i32) -> Option<Self> {
+        let start_time = start_time(pid)?;
+        Some(Self { pid, start_time })
+    }
+
+    /// Whether it still runs (a zombie does not).
+    pub fn lives(&self) -> bool {
+        self.pid > 0 && start_time(self.pid) == Some(self.start_time)
+    }
+}
 
 /// Start time of `pid` in clock ticks since boot (field 22 of
 /// /proc/PID/stat), or `None` when there is no such process or it is a zombie.
@@ -20,12 +43,18 @@ pub fn start_time(pid: i32) -> Option<u64> {
 /// Fields follow the last `)`, because the command's name may hold any byte.
 fn parse_start_time(stat: &[u8]) -> Option<u64> {
     let end = stat.iter().rposition(|&b| b == b')')?;
-    let mut fields = stat[end + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty());
+    let mut fields = stat[end + 1..]
+        .split(|&b| b == b' ')
+        .filter(|f| !f.is_empty());
     let state = fields.next()?;
     if state == b"Z" || state == b"X" {
         return None;
     }
-    std::str::from_utf8(fields.nth(18)?).ok()?.trim().parse().ok()
+    std::str::from_utf8(fields.nth(18)?)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// The identifier of this boot: 36 characters.

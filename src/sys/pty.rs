@@ -73,7 +73,11 @@ pub fn set_size(tty: impl AsFd, size: Size) -> nix::Result<()> {
     };
     // SAFETY: TIOCSWINSZ reads one winsize.
     check(libc::c_long::from(unsafe {
-        libc::ioctl(tty.as_fd().as_raw_fd(), libc::TIOCSWINSZ as _, &raw const ws)
+        libc::ioctl(
+            tty.as_fd().as_raw_fd(),
+            libc::TIOCSWINSZ as _,
+            &raw const ws,
+        )
     }))
     .map(drop)
 }
@@ -86,7 +90,10 @@ pub struct Raw {
 
 impl Raw {
     pub fn enter(tty: impl AsFd) -> nix::Result<Self> {
-        let tty = tty.as_fd().try_clone_to_owned().map_err(|_| nix::Error::EMFILE)?;
+        let tty = tty
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|_| nix::Error::EMFILE)?;
         let saved = tcgetattr(&tty)?;
         let mut raw = saved.clone();
         cfmakeraw(&mut raw);

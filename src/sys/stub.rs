@@ -27,25 +27,25 @@ std::arch::global_asm!(
     ".pushsection .rodata.wherry_stub, \"a\"",
     ".globl wherry_stub_start",
     "wherry_stub_start:",
-    "mov rbx, [rsp]",       // argc
-    "mov edi, 3",           // fcntl(3, F_SETFD, FD_CLOEXEC)
+    "mov rbx, [rsp]", // argc
+    "mov edi, 3",     // fcntl(3, F_SETFD, FD_CLOEXEC)
     "mov esi, 2",
     "mov edx, 1",
     "mov eax, 72",
     "syscall",
-    "mov rdi, [rsp + 16]",  // argv[1]
-    "lea rsi, [rsp + 24]",  // &argv[2]
+    "mov rdi, [rsp + 16]",           // argv[1]
+    "lea rsi, [rsp + 24]",           // &argv[2]
     "lea rdx, [rsp + rbx * 8 + 16]", // envp
-    "mov eax, 59",          // execve
+    "mov eax, 59",                   // execve
     "syscall",
     "neg eax",
     "push rax",
-    "mov edi, 3",           // write(3, &errno, 4)
+    "mov edi, 3", // write(3, &errno, 4)
     "mov rsi, rsp",
     "mov edx, 4",
     "mov eax, 1",
     "syscall",
-    "mov edi, 1",           // exit_group(1)
+    "mov edi, 1", // exit_group(1)
     "mov eax, 231",
     "syscall",
     ".globl wherry_stub_end",
@@ -62,23 +62,23 @@ std::arch::global_asm!(
     "mov x0, #3",
     "mov x1, #2",
     "mov x2, #1",
-    "mov x8, #25",          // fcntl
+    "mov x8, #25", // fcntl
     "svc #0",
     "ldr x0, [sp, #16]",
     "add x1, sp, #24",
     "add x2, sp, x19, lsl #3",
     "add x2, x2, #16",
-    "mov x8, #221",         // execve
+    "mov x8, #221", // execve
     "svc #0",
     "neg x0, x0",
     "str x0, [sp, #-16]!",
     "mov x0, #3",
     "mov x1, sp",
     "mov x2, #4",
-    "mov x8, #64",          // write
+    "mov x8, #64", // write
     "svc #0",
     "mov x0, #1",
-    "mov x8, #94",          // exit_group
+    "mov x8, #94", // exit_group
     "svc #0",
     ".globl wherry_stub_end",
     "wherry_stub_end:",
@@ -107,7 +107,11 @@ fn code() -> &'static [u8] {
 fn image() -> Vec<u8> {
     let code = code();
     let size = (HEADERS + code.len()) as u64;
-    let machine: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+    let machine: u16 = if cfg!(target_arch = "x86_64") {
+        62
+    } else {
+        183
+    };
     let mut elf = Vec::with_capacity(size as usize);
     elf.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
     elf.extend_from_slice(&2u16.to_le_bytes()); // ET_EXEC

@@ -1,0 +1,218 @@
+//! Which ids of the host the namespaces U and C have, and the helpers that are
+//! allowed to write U's maps (newuidmap(1), newgidmap(1)).
+
+use super::subid::{self, Owner, Range};
+use crate::error::{Context, Error, Kind, Result};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// No image uses ids above this; a larger subordinate range is not needed.
+const WANTED: u32 = 65_536;
+
+/// What U maps, for users and for groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Maps {
+    uid: u32,
+    gid: u32,
+    users: Vec<Range>,
+    groups: Vec<Range>,
+}
+
+impl Maps {
+    /// The caller's maps from /etc/subuid and /etc/subgid. Without ranges (or
+    /// without the helpers) only the caller himself is mapped, to 0.
+    pub fn of_caller() -> Result<Self> {
+        let uid = nix::unistd::geteuid().as_raw();
+        let gid = nix::unistd::getegid().as_raw();
+        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let owner = Owner::of(uid, &passwd);
+        let mut users = subid::ranges(Path::new("/etc/subuid"), &owner)?;
+        let mut groups = subid::ranges(Path::new("/etc/subgid"), &owner)?;
+        let helpers = helper("newuidmap").is_some() && helper("newgidmap").is_some();
+        if users.is_empty() || groups.is_empty() || !helpers {
+            users.clear();
+            groups.clear();
+        }
+        Ok(Self {
+            uid,
+            gid,
+            users: limited(users),
+            groups: limited(groups),
+        })
+    }
+
+    /// Of a caller who uses no user namespace (root).
+    pub fn none() -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            users: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    /// Whether only a single id is mapped.
+    pub fn is_single(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// Number of ids mapped from 0 on, for users and groups.
+    pub fn counts(&self) -> (u32, u32) {
+        let sum = |ranges: &[Range]| 1 + ranges.iter().map(|r| r.count).sum::<u32>();
+        (sum(&self.users), sum(&self.groups))
+    }
+
+    /// Writes U's maps for the process `pid`, which was just cloned into it.
+    pub fn write(&self, pid: i32) -> Result<()> {
+        if self.is_single() {
+            return self.write_single(pid);
+        }
+        // Both are started before either is waited for: each takes a millisecond.
+        let users = start_helper("newuidmap", pid, self.uid, &self.users)?;
+        let groups = start_helper("newgidmap", pid, self.gid, &self.groups)?;
+        finish_helper("newuidmap", users, "/etc/subuid")?;
+        finish_helper("newgidmap", groups, "/etc/subgid")
+    }
+
+    fn write_single(&self, pid: i32) -> Result<()> {
+        let write = |file: &str, text: String| {
+            std::fs::write(format!("/proc/{pid}/{file}"), text)
+                .context(|| format!("cannot write {file} of the user namespace"))
+        };
+        write("uid_map", format!("0 {} 1\n", self.uid))?;
+        // The kernel wants this before an unprivileged gid_map (CVE-2014-8989).
+        write("setgroups", "deny".to_string())?;
+        write("gid_map", format!("0 {} 1\n", self.gid))
+    }
+}
+
+/// The identity map of a namespace below U with `count` ids. An extent may not
+/// straddle two of the parent's, and U's first is a single id.
+pub fn identity(ranges: &[Range]) -> String {
+    use std::fmt::Write;
+    let mut text = String::from("0 0 1\n");
+    let mut next = 1;
+    for range in ranges {
+        let _ = writeln!(text, "{next} {next} {}", range.count);
+        next += range.count;
+    }
+    text
+}
+
+/// uid_map and gid_map of a container's own namespace below this U.
+pub fn nested(maps: &Maps) -> (String, String) {
+    (identity(&maps.users), identity(&maps.groups))
+}
+
+fn limited(ranges: Vec<Range>) -> Vec<Range> {
+    let mut left = WANTED;
+    let mut kept = Vec::new();
+    for mut range in ranges {
+        range.count = range.count.min(left);
+        left -= range.count;
+        if range.count > 0 {
+            kept.push(range);
+        }
+    }
+    kept
+}
+
+/// A set-uid helper in a fixed directory that only root can write: PATH is not
+/// asked (CVE-2025-15558 class).
+fn helper(name: &str) -> Option<PathBuf> {
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"]
+        .iter()
+        .map(|dir| Path::new(dir).join(name))
+        .find(|path| {
+            std::fs::metadata(path)
+                .is_ok_and(|m| m.is_file() && m.uid() == 0 && m.mode() & 0o022 == 0)
+        })
+}
+
+fn start_helper(name: &str, pid: i32, own: u32, ranges: &[Range]) -> Result<Child> {
+    let path = helper(name).ok_or_else(|| missing(name))?;
+    let mut command = Command::new(path);
+    command
+        .arg(pid.to_string())
+        .args(["0", &own.to_string(), "1"]);
+    let mut inside = 1;
+    for range in ranges {
+        command.args([
+            inside.to_string(),
+            range.first.to_string(),
+            range.count.to_string(),
+        ]);
+        inside += range.count;
+    }
+    command
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context(|| format!("cannot run {name}"))
+}
+
+fn finish_helper(name: &str, child: Child, file: &str) -> Result<()> {
+    let output = child
+        .wait_with_output()
+        .context(|| format!("cannot wait for {name}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::new(
+        Kind::Denied,
+        format!("{name} refused your subordinate ids: {}", said.trim()),
+    )
+    .hint(format!(
+        "see that {file} gives you a range that is yours alone, for example with `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER`"
+    )))
+}
+
+fn missing(name: &str) -> Error {
+    Error::not_found(format!("{name} is not installed"))
+        .hint("install the package uidmap (Debian, Ubuntu) or shadow-utils")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_maps_keep_to_extents() {
+        let a = Range {
+            first: 100_000,
+            count: 65_536,
+        };
+        assert_eq!(identity(&[]), "0 0 1\n");
+        assert_eq!(identity(&[a]), "0 0 1\n1 1 65536\n");
+        let b = Range {
+            first: 5,
+            count: 10,
+        };
+        assert_eq!(identity(&[b, a]), "0 0 1\n1 1 10\n11 11 65536\n");
+    }
+
+    #[test]
+    fn no_more_than_an_image_can_use() {
+        let big = Range {
+            first: 1,
+            count: 4_000_000,
+        };
+        assert_eq!(
+            limited(vec![big, big]),
+            [Range {
+                first: 1,
+                count: 65_536
+            }]
+        );
+        let small = Range {
+            first: 1,
+            count: 10,
+        };
+        assert_eq!(limited(vec![small, small]), [small, small]);
+    }
+}
