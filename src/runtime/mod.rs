@@ -1,3 +1,11 @@
-//! Starting, entering and ending containers.
+//! Starting one process in a container: the plan is built and checked
+//! beforehand, the child carries it out between clone and exec, and what it
+//! has to say goes through one protocol (`sync`).
 
+pub mod child;
+pub mod explain;
+pub mod init_layer;
+pub mod plan;
 pub mod seccomp;
+pub mod sync;
+pub mod users;

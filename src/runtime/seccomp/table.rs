@@ -542,7 +542,11 @@ mod tests {
     fn rows_are_sorted_and_numbers_unique() {
         assert!(TABLE.is_sorted_by(|a, b| a.0 < b.0));
         for column in 0..5 {
-            let mut numbers: Vec<i32> = TABLE.iter().map(|r| r.2[column]).filter(|n| *n >= 0).collect();
+            let mut numbers: Vec<i32> = TABLE
+                .iter()
+                .map(|r| r.2[column])
+                .filter(|n| *n >= 0)
+                .collect();
             let all = numbers.len();
             numbers.sort_unstable();
             numbers.dedup();
@@ -570,13 +574,26 @@ mod tests {
             ("io_uring_setup", libc::SYS_io_uring_setup),
             ("mseal", libc::SYS_mseal),
         ] {
-            assert_eq!(i64::from(TABLE[find(name).unwrap()].2[native]), number, "{name}");
+            assert_eq!(
+                i64::from(TABLE[find(name).unwrap()].2[native]),
+                number,
+                "{name}"
+            );
         }
         for row in TABLE {
-            let newest = row.2.iter().copied().filter(|n| (424..512).contains(n)).max();
+            let newest = row
+                .2
+                .iter()
+                .copied()
+                .filter(|n| (424..512).contains(n))
+                .max();
             if let Some(number) = newest {
                 let known = [447, 453]; // memfd_secret, map_shadow_stack: not on arm
-                assert!(known.contains(&number) || row.2.iter().all(|n| *n == number) || number < 440, "{}", row.0);
+                assert!(
+                    known.contains(&number) || row.2.iter().all(|n| *n == number) || number < 440,
+                    "{}",
+                    row.0
+                );
             }
         }
     }

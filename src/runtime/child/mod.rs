@@ -1,0 +1,151 @@
+//! Between clone and exec. Nothing here allocates, formats, prints, takes a
+//! lock, reads the environment or panics on purpose; every path below the root
+//! is opened beneath a descriptor, every descriptor is close-on-exec, and the
+//! way out is exec or `_exit`. What fails is told as {step, item, errno}; the
+//! parent, which has the plan, writes the sentence.
+
+mod beneath;
+mod mask;
+mod process;
+mod reaper;
+mod root;
+mod tree;
+
+pub use process::Streams;
+
+use super::plan::Plan;
+use super::sync::{ChildEnd, Failure, Ready, Step};
+use crate::sys::{clone, cred, ns};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::os::fd::{AsFd, OwnedFd};
+
+type Done<T = ()> = Result<T, Failure>;
+
+/// Names the step that a system call belongs to.
+trait At<T> {
+    fn at(self, step: Step) -> Done<T>;
+    fn item(self, step: Step, item: usize) -> Done<T>;
+}
+
+impl<T> At<T> for nix::Result<T> {
+    fn at(self, step: Step) -> Done<T> {
+        self.item(step, 0)
+    }
+    fn item(self, step: Step, item: usize) -> Done<T> {
+        self.map_err(|errno| Failure {
+            step,
+            item: item as u16,
+            errno,
+        })
+    }
+}
+
+/// The new container's first process, right after the clone.
+pub fn start(plan: &mut Plan, streams: Streams, sync: &ChildEnd) -> ! {
+    let Err(failure) = become_init(plan, streams, sync);
+    sync.failed(failure);
+    clone::exit(1)
+}
+
+/// A further process, in a child that has joined the container's namespaces.
+pub fn join(process: &mut super::plan::Process, streams: Streams, sync: &ChildEnd) -> ! {
+    let Err(failure) = become_member(process, streams, sync);
+    sync.failed(failure);
+    clone::exit(1)
+}
+
+fn become_init(
+    plan: &mut Plan,
+    streams: Streams,
+    sync: &ChildEnd,
+) -> Done<std::convert::Infallible> {
+    // 1. The parent's end is ours until the program runs.
+    cred::parent_death_signal(libc::SIGKILL).at(Step::Wait)?;
+    sync.wait_go().at(Step::Wait)?;
+    // 2. From here on nobody in the container may look at us (CVE-2016-9962);
+    //    not earlier, or the parent could not write the maps.
+    cred::not_dumpable().at(Step::Wait)?;
+    // 3. The host's groups are not the container's; refused with one id.
+    let _ = cred::set_groups(&[]);
+    cred::set_uts(&plan.hostname, &plan.domainname).at(Step::Hostname)?;
+    // 4. The tree, built beside the old one, which proc and sysfs must see.
+    let built = tree::build(plan)?;
+    if plan.namespaces & libc::CLONE_NEWNET != 0 {
+        ns::loopback_up().at(Step::Loopback)?;
+    }
+    if let Some(proc) = &built.proc {
+        write_proc(plan, proc)?;
+    }
+    mask::apply(plan, built.root.as_fd())?;
+    let terminal = match plan.process.terminal {
+        Some(size) => Some(process::open_terminal(size, &built)?),
+        None => None,
+    };
+    if plan.read_only_root {
+        root::make_read_only(&built.root)?;
+    }
+    root::pivot(&built.root)?;
+    // 5. The parent reads who the user is, and says when the network is there.
+    let (master, slave) = match terminal {
+        Some((master, slave)) => (Some(master), Some(slave)),
+        None => (None, None),
+    };
+    let keep = matches!(plan.root, super::plan::Root::Overlay { .. });
+    let ready = open_user_files(keep.then_some(built.root), master);
+    sync.ready(&ready).at(Step::Wait)?;
+    drop(ready);
+    process::run(&mut plan.process, streams, slave, sync)
+}
+
+fn become_member(
+    process: &mut super::plan::Process,
+    streams: Streams,
+    sync: &ChildEnd,
+) -> Done<std::convert::Infallible> {
+    cred::parent_death_signal(libc::SIGKILL).at(Step::Wait)?;
+    sync.wait_go().at(Step::Wait)?;
+    let terminal = match process.terminal {
+        Some(size) => Some(process::open_own_terminal(size)?),
+        None => None,
+    };
+    let (master, slave) = match terminal {
+        Some((master, slave)) => (Some(master), Some(slave)),
+        None => (None, None),
+    };
+    sync.ready(&open_user_files(None, master)).at(Step::Wait)?;
+    process::run(process, streams, slave, sync)
+}
+
+/// /etc/passwd and /etc/group of the container for the parent to read. Only
+/// regular files: the image may have put anything there (CVE-2024-9676).
+fn open_user_files(root: Option<OwnedFd>, terminal: Option<OwnedFd>) -> Ready {
+    let open = |path| {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let fd = nix::fcntl::open(path, flags, Mode::empty()).ok()?;
+        let st = nix::sys::stat::fstat(&fd).ok()?;
+        (st.st_mode & libc::S_IFMT == libc::S_IFREG).then_some(fd)
+    };
+    Ready {
+        passwd: open(c"/etc/passwd"),
+        group: open(c"/etc/group"),
+        root,
+        terminal,
+    }
+}
+
+/// Writes the kernel's settings through the private procfs.
+fn write_proc(plan: &Plan, proc: &OwnedFd) -> Done {
+    for (i, (path, value)) in plan.sysctls.iter().enumerate() {
+        beneath::write(proc.as_fd(), path, value).item(Step::Sysctl, i)?;
+    }
+    if let Some(value) = &plan.oom_score_adj {
+        match beneath::write(proc.as_fd(), c"1/oom_score_adj", value) {
+            // A rootless container cannot go below its caller: as it is, then.
+            Err(Errno::EACCES | Errno::EPERM) => {}
+            other => other.at(Step::OomScore)?,
+        }
+    }
+    Ok(())
+}

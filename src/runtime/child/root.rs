@@ -1,0 +1,65 @@
+//! The new root: an overlay of layers or a directory, attached on a staging
+//! directory and then made `/`.
+
+use super::{At, Done};
+use crate::runtime::plan::{Plan, Root};
+use crate::runtime::sync::Step;
+use crate::sys::mount;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Mounts the root and attaches it on the staging directory.
+pub fn attach(plan: &Plan) -> Done<OwnedFd> {
+    let root = match &plan.root {
+        Root::Overlay { .. } => overlay(&plan.root).at(Step::Root)?,
+        Root::Directory(path) => {
+            mount::clone_tree(nix::fcntl::AT_FDCWD, path, true).at(Step::Root)?
+        }
+    };
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let staging =
+        nix::fcntl::open(plan.staging.as_c_str(), flags, Mode::empty()).at(Step::Staging)?;
+    mount::attach(&root, &staging).at(Step::Staging)?;
+    Ok(root)
+}
+
+fn overlay(root: &Root) -> nix::Result<OwnedFd> {
+    let Root::Overlay {
+        lower,
+        upper,
+        work,
+        volatile,
+        userxattr,
+    } = root
+    else {
+        return Err(Errno::EINVAL);
+    };
+    let overlay = mount::Context::open(c"overlay")?;
+    overlay.string(c"source", c"overlay")?;
+    for layer in lower {
+        // One call per layer: there is no page-sized limit, and no escaping of
+        // ':' and ','. Kernels before 6.7 do not know it.
+        overlay.string(c"lowerdir+", layer)?;
+    }
+    overlay.string(c"upperdir", upper)?;
+    overlay.string(c"workdir", work)?;
+    if *userxattr {
+        overlay.flag(c"userxattr")?;
+    }
+    if *volatile {
+        overlay.flag(c"volatile")?;
+    }
+    overlay.mount(0)
+}
+
+/// `--read-only`: only the root's own mount; what is mounted on it keeps its own.
+pub fn make_read_only(root: &OwnedFd) -> Done {
+    mount::set_attributes(root, mount::ATTR_RDONLY, 0, false).at(Step::ReadOnly)
+}
+
+pub fn pivot(root: &OwnedFd) -> Done {
+    nix::unistd::fchdir(root.as_fd()).at(Step::Pivot)?;
+    mount::pivot_to_current_dir().at(Step::Pivot)
+}

@@ -1,0 +1,225 @@
+//! From {step, item, errno} to a sentence and a kind, with the plan at hand.
+
+use super::plan::{Mount, Plan, Process, Root, Source, Step as TreeStep};
+use super::sync::{Failure, Step};
+use crate::error::{Error, Kind, reason};
+use nix::errno::Errno;
+use std::ffi::CStr;
+
+/// The clone of the container itself was refused.
+pub fn clone(errno: Errno) -> Error {
+    let error = Error::internal(format!(
+        "cannot make the container's namespaces: {}",
+        text(errno)
+    ));
+    match errno {
+        Errno::ENOSPC | Errno::EUSERS => {
+            error.hint("a limit of /proc/sys/user/max_*_namespaces is reached; raise it or stop containers")
+        }
+        Errno::EPERM => error.hint("the kernel, or a container around this one, does not allow new namespaces"),
+        Errno::EAGAIN => error.hint("the limit of processes (ulimit -u) is reached"),
+        Errno::EACCES => error.hint("the cgroup of this session may not be left; start wherry from `systemd-run --user --scope`"),
+        _ => error,
+    }
+}
+
+/// A step of starting a container failed.
+pub fn failure(plan: &Plan, failure: Failure) -> Error {
+    let Failure { step, item, errno } = failure;
+    let item = usize::from(item);
+    match step {
+        Step::Root => root(&plan.root, errno),
+        Step::Tree => match plan.steps.get(item) {
+            Some(TreeStep::Mount(m)) => mount(m, errno),
+            Some(TreeStep::Node { path, .. } | TreeStep::Link { path, .. }) => internal(
+                &format!("cannot make \"/{}\" in the container", show(path)),
+                errno,
+            ),
+            None => internal("cannot build the container's mounts", errno),
+        },
+        Step::Sysctl => {
+            let name = plan
+                .sysctls
+                .get(item)
+                .map(|(path, _)| show(path))
+                .unwrap_or_default();
+            internal(
+                &format!(
+                    "cannot set sysctl \"{}\"",
+                    name.trim_start_matches("sys/").replace('/', ".")
+                ),
+                errno,
+            )
+        }
+        Step::Mask => internal(
+            &format!("cannot mask \"/{}\"", listed(&plan.masked, item)),
+            errno,
+        ),
+        Step::ReadOnly => internal(
+            &format!(
+                "cannot make \"/{}\" read-only",
+                listed(&plan.read_only, item)
+            ),
+            errno,
+        ),
+        _ => process_failure(&plan.process, failure),
+    }
+}
+
+/// A step that start and exec share failed.
+pub fn process_failure(process: &Process, failure: Failure) -> Error {
+    let Failure { step, item, errno } = failure;
+    match step {
+        Step::Lookup => lookup(process, errno),
+        Step::Exec => exec(process, errno),
+        Step::Limits => limits(process, usize::from(item), errno),
+        Step::User => internal("cannot become the container's user", errno)
+            .hint("the id is not mapped: see that /etc/subuid and /etc/subgid give you 65536 ids"),
+        Step::Directory => Error::new(
+            if errno == Errno::EACCES { Kind::Denied } else { Kind::Invalid },
+            format!("cannot change to working directory \"{}\": {}", show(&process.directory), text(errno)),
+        ),
+        Step::DirectoryOutside => Error::new(
+            Kind::Denied,
+            format!("working directory \"{}\" is outside of the container", show(&process.directory)),
+        ),
+        Step::Stub => internal("cannot run the start program", errno)
+            .hint("sysctl vm.memfd_noexec must not be 2, and a custom seccomp profile must allow execve and execveat"),
+        Step::Seccomp => internal("cannot load the seccomp filter", errno),
+        Step::Terminal => internal("cannot make the container's terminal", errno),
+        other => internal(&format!("cannot start the container's process ({other:?})"), errno),
+    }
+}
+
+fn text(errno: Errno) -> String {
+    reason(&errno.into())
+}
+
+fn show(path: &CStr) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn listed(paths: &[std::ffi::CString], item: usize) -> String {
+    paths.get(item).map(|p| show(p)).unwrap_or_default()
+}
+
+fn internal(what: &str, errno: Errno) -> Error {
+    Error::internal(format!("{what}: {}", text(errno)))
+}
+
+fn root(root: &Root, errno: Errno) -> Error {
+    match root {
+        Root::Directory(path) => {
+            let kind = if errno == Errno::ENOENT {
+                Kind::NotFound
+            } else {
+                Kind::Internal
+            };
+            Error::new(
+                kind,
+                format!(
+                    "cannot use \"{}\" as root file system: {}",
+                    show(path),
+                    text(errno)
+                ),
+            )
+        }
+        Root::Overlay { .. } => {
+            let error = internal("cannot mount the container's overlay", errno);
+            match errno {
+                Errno::EPERM | Errno::EINVAL => error.hint(
+                    "overlay in a user namespace needs Linux 5.11 and a data directory that is not on NFS or another overlay",
+                ),
+                Errno::ELOOP => error.hint("the data directory is too deep below other overlays"),
+                Errno::ENODEV => error.hint("the kernel has no overlay file system (`sudo modprobe overlay`)"),
+                _ => error,
+            }
+        }
+    }
+}
+
+fn mount(m: &Mount, errno: Errno) -> Error {
+    let target = show(&m.target);
+    match (&m.source, errno) {
+        (Source::Host { path, .. }, Errno::ENOENT) => Error::not_found(format!(
+            "invalid mount config for type \"bind\": bind source path does not exist: {}",
+            show(path)
+        )),
+        (Source::Host { path, .. }, Errno::ENOTDIR | Errno::EISDIR) => Error::invalid(format!(
+            "cannot mount \"{}\" on \"/{target}\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type",
+            show(path)
+        )),
+        (Source::Host { path, .. }, _) => Error::new(
+            if errno == Errno::EACCES {
+                Kind::Denied
+            } else {
+                Kind::Internal
+            },
+            format!(
+                "cannot mount \"{}\" on \"/{target}\": {}",
+                show(path),
+                text(errno)
+            ),
+        ),
+        (Source::New { .. }, Errno::ELOOP) => Error::new(
+            Kind::Denied,
+            format!("\"/{target}\" of the image is a symbolic link; it must be a directory"),
+        ),
+        (Source::New { fstype, .. }, _) => {
+            let error = internal(
+                &format!("cannot mount {} on \"/{target}\"", show(fstype)),
+                errno,
+            );
+            match errno {
+                Errno::EPERM => error.hint("inside another container, its /proc and /sys must not be masked (`--security-opt systempaths=unconfined` there)"),
+                Errno::ENOSPC => error.hint("sysctl fs.mount-max is reached"),
+                _ => error,
+            }
+        }
+    }
+}
+
+/// The program as the user wrote it.
+fn program(process: &Process) -> String {
+    process.program.to_string_lossy().into_owned()
+}
+
+fn lookup(process: &Process, errno: Errno) -> Error {
+    let program = program(process);
+    match (errno, program.contains('/')) {
+        (Errno::ENOENT, true) => Error::new(
+            Kind::NoSuchCommand,
+            format!("exec: \"{program}\": stat {program}: no such file or directory"),
+        ),
+        (Errno::ENOENT, false) => Error::new(
+            Kind::NoSuchCommand,
+            format!("exec: \"{program}\": executable file not found in $PATH"),
+        ),
+        _ => exec(process, errno),
+    }
+}
+
+fn exec(process: &Process, errno: Errno) -> Error {
+    let program = program(process);
+    let message = format!("exec: \"{program}\": {}", text(errno));
+    match errno {
+        // The file is there, but its interpreter is not.
+        Errno::ENOENT => Error::new(Kind::NoSuchCommand, message)
+            .hint("the program's interpreter or dynamic loader is not in the image"),
+        Errno::ENOEXEC => Error::new(Kind::NotExecutable, message)
+            .hint("the program is for another architecture, or a script without a `#!` line"),
+        Errno::ENOMEM | Errno::EAGAIN => Error::internal(message),
+        _ => Error::new(Kind::NotExecutable, message),
+    }
+}
+
+fn limits(process: &Process, item: usize, errno: Errno) -> Error {
+    let hard = process.limits.get(item).map(|l| l.2).unwrap_or_default();
+    let error = internal(&format!("cannot set ulimit to {hard}"), errno);
+    if errno == Errno::EPERM {
+        return error.hint(
+            "without root a limit cannot be raised above the caller's hard limit (`ulimit -H -a`)",
+        );
+    }
+    error
+}

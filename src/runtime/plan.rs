@@ -1,0 +1,162 @@
+//! What the child does between clone and exec, as data: C strings, lists and
+//! numbers, all made before the clone so that the child never allocates.
+
+use crate::sys::caps::CapSet;
+use std::ffi::{CString, c_char};
+use std::os::fd::OwnedFd;
+
+/// A container's start.
+pub struct Plan {
+    /// CLONE_NEW* of the namespaces that it gets of its own.
+    pub namespaces: libc::c_int,
+    /// uid_map and gid_map when CLONE_NEWUSER is among them.
+    pub id_maps: Option<(String, String)>,
+    pub hostname: CString,
+    pub domainname: CString,
+    /// `MS_PRIVATE` or `MS_SLAVE`, when a bind mount wants to be a slave.
+    pub root_propagation: libc::c_ulong,
+    pub root: Root,
+    /// An empty directory of ours to attach the root on before pivot_root.
+    pub staging: CString,
+    /// In order; paths are below the new root, without a leading slash.
+    pub steps: Vec<Step>,
+    /// `/proc/sys` files below a private procfs, and their content.
+    pub sysctls: Vec<(CString, Vec<u8>)>,
+    pub masked: Vec<CString>,
+    pub read_only: Vec<CString>,
+    pub read_only_root: bool,
+    /// What goes into oom_score_adj, if anything.
+    pub oom_score_adj: Option<Vec<u8>>,
+    pub process: Process,
+}
+
+/// Where the root file system comes from.
+pub enum Root {
+    Overlay {
+        /// Highest first.
+        lower: Vec<CString>,
+        upper: CString,
+        work: CString,
+        /// No sync at unmount: for containers that are removed anyway.
+        volatile: bool,
+        /// In a user namespace overlay keeps its marks in user.overlay.*.
+        userxattr: bool,
+    },
+    /// A directory of the host, used as it is.
+    Directory(CString),
+}
+
+/// One step of building the tree of mounts.
+pub enum Step {
+    Mount(Mount),
+    /// A character or block device node, where the kernel lets us make one.
+    Node {
+        path: CString,
+        kind: libc::mode_t,
+        permissions: libc::mode_t,
+        device: libc::dev_t,
+    },
+    Link {
+        path: CString,
+        target: CString,
+    },
+}
+
+pub struct Mount {
+    pub source: Source,
+    pub target: CString,
+    /// `mount::ATTR_*`.
+    pub attributes: u64,
+    /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED`; 0 leaves it.
+    pub propagation: u64,
+    /// Set attributes on mounts below as well.
+    pub recursive: bool,
+    /// A host that cannot do it goes without.
+    pub optional: bool,
+    /// The target may be a symbolic link (of the user's choosing); the
+    /// engine's own targets may not (CVE-2019-19921, CVE-2026-41579).
+    pub follow: bool,
+}
+
+pub enum Source {
+    /// A new file system of this type; options without a value are flags.
+    New {
+        fstype: CString,
+        options: Vec<(CString, Option<CString>)>,
+    },
+    /// A path of the host, opened before the root is changed.
+    Host { path: CString, recursive: bool },
+}
+
+/// The program and what it may do; shared by start and exec.
+pub struct Process {
+    /// argv[0] as the user has it.
+    pub program: CString,
+    pub arguments: Arguments,
+    /// What to try, in order: the path itself, or one per entry of PATH.
+    pub candidates: Vec<CString>,
+    pub environment: Strings,
+    /// The environment says HOME; else it comes from the user's record.
+    pub home_is_set: bool,
+    /// Absolute; made when missing.
+    pub directory: CString,
+    pub bounding: CapSet,
+    /// Effective and permitted of uid 0 (others have none).
+    pub permitted: CapSet,
+    pub no_new_privileges: bool,
+    pub seccomp: Option<crate::runtime::seccomp::Filter>,
+    /// resource, soft, hard.
+    pub limits: Vec<(u32, u64, u64)>,
+    /// A pty of the container's own becomes stdin, stdout and stderr.
+    pub terminal: Option<(u16, u16)>,
+    /// A reaper of ours is pid 1 and the program its child.
+    pub reaper: bool,
+    pub new_keyring: bool,
+    pub stub: OwnedFd,
+}
+
+/// NUL-terminated strings and a list of pointers to them that ends in null.
+pub struct Strings {
+    owned: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Strings {
+    /// With `spare` null entries before the last, to be filled in the child.
+    pub fn new(owned: Vec<CString>, spare: usize) -> Self {
+        let mut pointers: Vec<_> = owned.iter().map(|s| s.as_ptr()).collect();
+        pointers.extend(std::iter::repeat_n(std::ptr::null(), spare + 1));
+        Self { owned, pointers }
+    }
+    pub fn pointers(&self) -> &[*const c_char] {
+        &self.pointers
+    }
+    /// Fills the first spare entry.
+    pub fn set_spare(&mut self, value: *const c_char) {
+        let first = self.owned.len();
+        self.pointers[first] = value;
+    }
+}
+
+/// The stub's argument list: `[name, path, argv…]`, path filled in later.
+pub struct Arguments {
+    strings: Strings,
+}
+
+impl Arguments {
+    pub fn new(argv: Vec<CString>) -> Self {
+        let mut owned = Vec::with_capacity(argv.len() + 2);
+        owned.push(CString::from(c"wherry"));
+        owned.push(CString::from(c""));
+        owned.extend(argv);
+        Self {
+            strings: Strings::new(owned, 0),
+        }
+    }
+    pub fn set_path(&mut self, path: *const c_char) {
+        self.strings.pointers[1] = path;
+    }
+    pub fn pointers(&self) -> &[*const c_char] {
+        self.strings.pointers()
+    }
+}
