@@ -13,6 +13,7 @@ pub mod paths;
 pub mod sys;
 pub mod text;
 // L1
+pub mod cgroup;
 pub mod config;
 pub mod image;
 pub mod logs;
@@ -20,7 +21,12 @@ pub mod output;
 pub mod userns;
 // L2
 pub mod record;
-pub mod store;
 pub mod runtime;
+pub mod store;
+// L3
+pub mod engine;
+pub mod monitor;
+// L4
+pub mod container;
 // L6
 pub mod cli;

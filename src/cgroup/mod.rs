@@ -1,0 +1,29 @@
+//! The container's own cgroup (cgroups(7), v2 only), where the caller has a
+//! part of the hierarchy that is his: sole user of libcgroups. On a v1 or
+//! hybrid host, or without delegation, containers run without one, and a limit
+//! that was asked for is refused by name.
+
+pub mod limits;
+mod place;
+
+pub use place::Place;
+
+use std::path::Path;
+
+/// Whether the kernel killed something in it for lack of memory
+/// (memory.events, `oom_kill`).
+pub fn was_oom_killed(dir: &Path) -> bool {
+    std::fs::read_to_string(dir.join("memory.events")).is_ok_and(|text| {
+        text.lines()
+            .filter_map(|line| line.strip_prefix("oom_kill "))
+            .any(|count| count.trim() != "0")
+    })
+}
+
+/// Removes it; everything in it has ended or is ended now.
+pub fn remove(dir: &Path) {
+    if std::fs::remove_dir(dir).is_err() {
+        let _ = std::fs::write(dir.join("cgroup.kill"), "1");
+        let _ = std::fs::remove_dir(dir);
+    }
+}

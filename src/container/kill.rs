@@ -1,0 +1,109 @@
+//! Signals: their names, and sending one to a container's init.
+
+use super::state;
+use crate::engine::Engine;
+use crate::error::{Context, Error, Result};
+use crate::record::container::{State, Status};
+use crate::record::containers;
+use crate::sys::pidfd;
+use std::os::fd::OwnedFd;
+
+/// A number, or a name with or without SIG in any case; `RTMIN+n`, `RTMAX-n`.
+pub fn parse_signal(text: &str) -> Result<i32> {
+    let invalid = || Error::invalid(format!("Invalid signal: {text}"));
+    if let Ok(number) = text.parse::<i32>() {
+        return if (1..=libc::SIGRTMAX()).contains(&number) {
+            Ok(number)
+        } else {
+            Err(invalid())
+        };
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some(number) = real_time(name) {
+        return Ok(number);
+    }
+    let full = match name {
+        "CLD" => "SIGCHLD".to_string(),
+        "POLL" => "SIGIO".to_string(),
+        "IOT" => "SIGABRT".to_string(),
+        name => format!("SIG{name}"),
+    };
+    full.parse::<nix::sys::signal::Signal>()
+        .map(|s| s as i32)
+        .map_err(|_| invalid())
+}
+
+fn real_time(name: &str) -> Option<i32> {
+    let (min, max) = (libc::SIGRTMIN(), libc::SIGRTMAX());
+    let number = match name {
+        "RTMIN" => min,
+        "RTMAX" => max,
+        _ => match name.strip_prefix("RTMIN+") {
+            Some(n) => min + n.parse::<i32>().ok()?,
+            None => max - name.strip_prefix("RTMAX-")?.parse::<i32>().ok()?,
+        },
+    };
+    (min..=max).contains(&number).then_some(number)
+}
+
+/// Sends `signal` to the container's init.
+pub fn kill(engine: &Engine, wanted: &str, signal: i32) -> Result<()> {
+    let id = containers::find(&engine.paths, wanted).map_err(|e| match e.kind() {
+        crate::error::Kind::NotFound => e.within(format!("Cannot kill container: {wanted}")),
+        _ => e,
+    })?;
+    let now = state::truth(&containers::state(&engine.paths, &id)?);
+    let init = open_init(&id, &now)?;
+    match pidfd::signal(&init, signal) {
+        Err(nix::Error::ESRCH) => Err(not_running(&id)),
+        other => other.context(|| format!("cannot send a signal to container {id}")),
+    }
+}
+
+/// A descriptor of the running container's init.
+pub fn open_init(id: &str, now: &State) -> Result<OwnedFd> {
+    if !matches!(now.status, Status::Running | Status::Paused) {
+        return Err(not_running(id));
+    }
+    let process = now.init.ok_or_else(|| not_running(id))?;
+    let fd = pidfd::open(process.pid).map_err(|_| not_running(id))?;
+    // Opened first and looked at then: a recycled number shows.
+    if process.lives() {
+        Ok(fd)
+    } else {
+        Err(not_running(id))
+    }
+}
+
+pub fn not_running(id: &str) -> Error {
+    Error::conflict(format!("Container {id} is not running")).hint(format!(
+        "`wherry start {}` starts it",
+        crate::text::id::short(id)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_signal;
+
+    #[test]
+    fn names_and_numbers() {
+        for (text, number) in [
+            ("9", 9),
+            ("KILL", 9),
+            ("sigterm", 15),
+            ("SIGRTMIN", 34),
+            ("rtmin+3", 37),
+            ("RTMAX-1", 63),
+            ("CLD", 17),
+        ] {
+            assert_eq!(parse_signal(text).unwrap(), number, "{text}");
+        }
+        for bad in [
+            "", "0", "-1", "65", "FOO", "SIG", "RTMIN+31", "RTMAX-99", "1x",
+        ] {
+            assert!(parse_signal(bad).is_err(), "{bad}");
+        }
+    }
+}

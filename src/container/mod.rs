@@ -1,0 +1,15 @@
+//! What can be done with containers. Options in, values out: nothing here
+//! prints, reads the environment or asks the terminal.
+
+pub mod attach;
+pub mod create;
+pub mod exec;
+pub mod kill;
+pub mod network;
+pub mod plan;
+pub mod relay;
+pub mod remove;
+pub mod start;
+pub mod state;
+pub mod stop;
+pub mod wait;

@@ -1,0 +1,146 @@
+//! From a container's record to the plan of its start.
+
+pub mod limits;
+mod mounts;
+mod process;
+pub mod security;
+pub mod sysctl;
+
+pub use process::{ExecRequest, exec_process};
+
+use crate::error::{Error, Result};
+use crate::paths::Paths;
+use crate::record::container::Container;
+use crate::runtime::init_layer;
+use crate::runtime::plan::{Plan, Root};
+use crate::userns::map::{self, Maps};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Builds and checks everything that can be checked before the clone.
+/// `layers` are the image's, highest first; `maps` is given when U is used.
+pub fn build(
+    paths: &Paths,
+    container: &Container,
+    layers: &[PathBuf],
+    maps: Option<&Maps>,
+) -> Result<Plan> {
+    let host = &container.host_config;
+    refuse_shared_namespaces(container)?;
+    let private_network = host.network_mode != "host";
+    let mut namespaces = libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP;
+    if private_network {
+        namespaces |= libc::CLONE_NEWNET;
+    }
+    if maps.is_some() {
+        namespaces |= libc::CLONE_NEWUSER;
+    }
+    let security = security::Security::of(host)?;
+    let single = maps.is_some_and(Maps::is_single);
+    let tree = mounts::Tree {
+        paths,
+        container,
+        security: &security,
+        rootless: maps.is_some(),
+        single_id: single,
+        private_network,
+    };
+    let (steps, root_propagation) = tree.steps()?;
+    let max_gid = maps.map_or(i32::MAX as u32, |m| m.counts().1 - 1);
+    let (masked, read_only) = security.hidden_paths(host)?;
+    Ok(Plan {
+        namespaces,
+        id_maps: maps.map(map::nested),
+        hostname: c_string(&container.config.hostname)?,
+        domainname: c_string(&container.config.domainname)?,
+        root_propagation,
+        root: root(paths, container, layers, maps.is_some())?,
+        staging: staging(paths)?,
+        steps,
+        sysctls: sysctl::plan(host, private_network, max_gid)?,
+        masked,
+        read_only,
+        read_only_root: host.readonly_rootfs,
+        oom_score_adj: (host.oom_score_adj != 0)
+            .then(|| host.oom_score_adj.to_string().into_bytes()),
+        process: process::init_process(container, &security)?,
+    })
+}
+
+/// Modes that are not there yet are refused by name, never ignored.
+fn refuse_shared_namespaces(container: &Container) -> Result<()> {
+    let host = &container.host_config;
+    let checks = [
+        ("--pid", &host.pid_mode, &["", "private"][..]),
+        ("--ipc", &host.ipc_mode, &["", "private", "shareable"]),
+        ("--uts", &host.uts_mode, &["", "private"]),
+        ("--cgroupns", &host.cgroupns_mode, &["", "private"]),
+        ("--userns", &host.userns_mode, &[""]),
+        (
+            "--network",
+            &host.network_mode,
+            &["", "default", "bridge", "none", "host"],
+        ),
+    ];
+    for (option, mode, known) in checks {
+        if !known.contains(&mode.as_str()) {
+            return Err(Error::unsupported(format!(
+                "{option} {mode} is not supported yet"
+            )));
+        }
+    }
+    if host.restart_policy.name != "no" && !host.restart_policy.name.is_empty() {
+        return Err(Error::unsupported(format!(
+            "--restart {} is not supported yet",
+            host.restart_policy.name
+        )));
+    }
+    Ok(())
+}
+
+fn root(paths: &Paths, container: &Container, layers: &[PathBuf], rootless: bool) -> Result<Root> {
+    if let Some(dir) = &container.rootfs {
+        return Ok(Root::Directory(c_path(dir)?));
+    }
+    let mut lower = vec![c_path(&init_layer::path(paths)?)?];
+    for layer in layers {
+        lower.push(c_path(layer)?);
+    }
+    let dir = paths.container(&container.id);
+    Ok(Root::Overlay {
+        lower,
+        upper: c_path(&dir.join("upper"))?,
+        work: c_path(&dir.join("work"))?,
+        volatile: container.host_config.auto_remove,
+        userxattr: rootless,
+    })
+}
+
+/// One empty directory, shared: what a container attaches on it is only in
+/// its own mount namespace.
+fn staging(paths: &Paths) -> Result<CString> {
+    use crate::error::Context;
+    let dir = paths.run().join("mnt");
+    match std::fs::create_dir(&dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(e).context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+        }
+        _ => {}
+    }
+    c_path(&dir)
+}
+
+pub(super) fn c_string(text: &str) -> Result<CString> {
+    CString::new(text)
+        .map_err(|_| Error::invalid(format!("\"{}\" contains a NUL byte", text.escape_default())))
+}
+
+pub(super) fn c_path(path: &Path) -> Result<CString> {
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| Error::invalid(format!("path \"{}\" contains a NUL byte", path.display())))
+}

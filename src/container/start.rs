@@ -1,0 +1,156 @@
+//! Starting a container that exists.
+
+use super::{network, plan, state};
+use crate::cgroup::Place;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::image::digest::Digest;
+use crate::logs::Caps;
+use crate::monitor::job::Job;
+use crate::monitor::spawn::{self, Client};
+use crate::record::container::{Container, State, Status};
+use crate::record::containers;
+use crate::userns::enter::Userns;
+use crate::userns::map::Maps;
+use std::path::PathBuf;
+
+/// What `start` found.
+pub enum Started {
+    /// It runs now, and we are attached.
+    Now(Client),
+    /// It ran already.
+    Before,
+}
+
+/// Starts the container `wanted` names.
+pub fn start(engine: &Engine, wanted: &str, size: (u16, u16)) -> Result<Started> {
+    let id = containers::find(&engine.paths, wanted)?;
+    let _lock = containers::lock(&engine.paths, &id)?;
+    let now = state::settle(&engine.paths, &id)?;
+    match now.status {
+        Status::Created | Status::Exited => {}
+        Status::Running => return Ok(Started::Before),
+        Status::Paused => {
+            return Err(Error::conflict(
+                "cannot start a paused container, try unpause instead",
+            ));
+        }
+        other => {
+            return Err(Error::conflict(format!(
+                "container {id} is {}",
+                other.word()
+            )));
+        }
+    }
+    let container = containers::config(&engine.paths, &id)?;
+    launch(engine, container, now, size).map(Started::Now)
+}
+
+/// Starts a container whose lock the caller holds.
+pub fn launch(
+    engine: &Engine,
+    mut container: Container,
+    state: State,
+    size: (u16, u16),
+) -> Result<Client> {
+    container.host_config.console_size = [size.0, size.1];
+    let rootless = !nix::unistd::geteuid().is_root();
+    let maps = if rootless {
+        Some(Maps::of_caller()?)
+    } else {
+        None
+    };
+    let layers = layers(engine, &container)?;
+    let plan = plan::build(&engine.paths, &container, &layers, maps.as_ref())?;
+    let network = network::Attachment::prepare(&container)?;
+    let cgroup = make_cgroup(&container)?;
+    let job = Job {
+        paths: engine.paths.clone(),
+        id: container.id.clone(),
+        plan,
+        user: container.config.user.clone(),
+        group_add: container.host_config.group_add.clone().unwrap_or_default(),
+        open_stdin: container.config.open_stdin,
+        stdin_once: container.config.stdin_once,
+        auto_remove: container.host_config.auto_remove,
+        log: log_caps(&container)?,
+        files: network.files(&container)?,
+        uplink: network.wants_uplink(),
+        cgroup,
+        state,
+    };
+    let userns = if rootless {
+        Userns::find(&engine.paths)?
+    } else {
+        Userns::Own
+    };
+    let maps = maps.unwrap_or_else(Maps::none);
+    spawn::spawn(job, userns, &maps, |init| {
+        network.connect(init, &engine.paths, &container)
+    })
+}
+
+/// The image's layers, highest first.
+fn layers(engine: &Engine, container: &Container) -> Result<Vec<PathBuf>> {
+    if container.rootfs.is_some() {
+        return Ok(Vec::new());
+    }
+    let diff_ids = container
+        .layers
+        .iter()
+        .map(|id| Digest::parse(id))
+        .collect::<Result<Vec<_>>>()?;
+    engine.store()?.lower_dirs(&diff_ids)
+}
+
+fn make_cgroup(container: &Container) -> Result<Option<(PathBuf, std::os::fd::OwnedFd)>> {
+    let limits = plan::limits::cgroup(&container.host_config);
+    let place = Place::find();
+    if !limits.is_none() {
+        limits.check(place.as_ref())?;
+    }
+    let Some(place) = place else { return Ok(None) };
+    let made = place.make(&container.id)?;
+    if let Err(e) = limits.apply(&made.0) {
+        crate::cgroup::remove(&made.0);
+        return Err(e);
+    }
+    Ok(Some(made))
+}
+
+/// `--log-driver` and its `--log-opt`.
+fn log_caps(container: &Container) -> Result<Option<Caps>> {
+    let log = &container.host_config.log_config;
+    match log.driver.as_str() {
+        "none" => Ok(None),
+        "json-file" | "" => caps(&log.config).map(Some),
+        other => Err(
+            Error::unsupported(format!("log driver \"{other}\" is not supported"))
+                .hint("json-file and none are"),
+        ),
+    }
+}
+
+fn caps(options: &std::collections::BTreeMap<String, String>) -> Result<Caps> {
+    let mut caps = Caps::default();
+    for (key, value) in options {
+        let invalid = || Error::invalid(format!("invalid value for log option \"{key}\": {value}"));
+        match key.as_str() {
+            // Docker's word for "never" is -1.
+            "max-size" if value == "-1" => caps.max_size = 0,
+            "max-size" => {
+                caps.max_size =
+                    u64::try_from(crate::text::size::parse(value)?).map_err(|_| invalid())?;
+            }
+            "max-file" => {
+                caps.max_files = value.parse().ok().filter(|&n| n > 0).ok_or_else(invalid)?
+            }
+            _ => {
+                return Err(Error::unsupported(format!(
+                    "log option \"{key}\" is not supported"
+                )));
+            }
+        }
+    }
+    Ok(caps)
+}

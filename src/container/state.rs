@@ -1,0 +1,70 @@
+//! Whether what a record says is still true. Nothing watches all containers,
+//! so every command asks: the boot, the process and its start time.
+
+use crate::error::Result;
+use crate::fs::replace::Durability;
+use crate::paths::Paths;
+use crate::record::container::{State, Status};
+use crate::record::containers;
+use crate::sys::{pidfd, procfs};
+use std::time::Duration;
+
+/// Docker's status for an end that nobody saw.
+pub const UNKNOWN_EXIT: i32 = 255;
+
+/// The state as it is now. A container whose init is gone while its monitor
+/// still works counts as running: the monitor is about to write the end.
+pub fn truth(state: &State) -> State {
+    let active = matches!(
+        state.status,
+        Status::Running | Status::Paused | Status::Restarting
+    );
+    if !active {
+        return state.clone();
+    }
+    let mut now = state.clone();
+    let same_boot = procfs::boot_id().is_ok_and(|id| id == state.boot_id);
+    let lives = |p: &Option<procfs::Process>| same_boot && p.is_some_and(|p| p.lives());
+    if lives(&state.init) {
+        now.monitor_lost = !lives(&state.monitor);
+    } else if !lives(&state.monitor) {
+        now.status = Status::Exited;
+        now.exit_code = UNKNOWN_EXIT;
+        now.monitor_lost = true;
+        now.init = None;
+        now.monitor = None;
+        now.finished_at = crate::text::time::now();
+    }
+    now
+}
+
+/// The true state, for a command that is about to change something: waits for
+/// a monitor that is just finishing, and writes down the end of a container
+/// that nobody saw end. The caller holds the container's lock.
+pub fn settle(paths: &Paths, id: &str) -> Result<State> {
+    let mut state = containers::state(paths, id)?;
+    if state.init.is_some_and(|p| !p.lives())
+        && let Some(monitor) = state.monitor
+    {
+        wait_process(monitor);
+        state = containers::state(paths, id)?;
+    }
+    let now = truth(&state);
+    if now.status != state.status {
+        containers::write_state(paths, id, &now, Durability::Fast)?;
+        if !now.cgroup.is_empty() {
+            crate::cgroup::remove(std::path::Path::new(&now.cgroup));
+        }
+        let _ = std::fs::remove_dir_all(paths.run_container(id));
+    }
+    Ok(now)
+}
+
+/// Waits for a process to end; it has little left to do.
+pub fn wait_process(process: procfs::Process) {
+    if let Ok(fd) = pidfd::open(process.pid)
+        && process.lives()
+    {
+        let _ = pidfd::wait_end(&fd, Some(Duration::from_secs(10)));
+    }
+}

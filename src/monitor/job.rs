@@ -1,0 +1,33 @@
+//! What a monitor is given by the command that forks it.
+
+use crate::logs::Caps;
+use crate::paths::Paths;
+use crate::record::container::State;
+use crate::runtime::plan::Plan;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+pub struct Job {
+    pub paths: Paths,
+    pub id: String,
+    pub plan: Plan,
+    /// `--user` and `--group-add` as given.
+    pub user: String,
+    pub group_add: Vec<String>,
+    /// Keep a pipe to its stdin.
+    pub open_stdin: bool,
+    /// Close that pipe when the attached command goes away.
+    pub stdin_once: bool,
+    /// Remove the container when it has ended.
+    pub auto_remove: bool,
+    /// `None`: `--log-driver none`.
+    pub log: Option<Caps>,
+    /// The state to go on from; name and counters are kept.
+    pub state: State,
+    /// Content of hosts, hostname and resolv.conf in the run directory.
+    pub files: Vec<(&'static str, String)>,
+    /// Ask the command for an uplink once the network namespace exists.
+    pub uplink: bool,
+    /// The container's cgroup: where it is, and a descriptor to clone into.
+    pub cgroup: Option<(PathBuf, OwnedFd)>,
+}

@@ -1,0 +1,11 @@
+//! The one process that lives as long as a container: it is the container's
+//! parent, keeps its streams and its log, and writes down how it ended. It is
+//! forked by the command that starts the container and stays in the host's
+//! network namespace, as root of the user's namespace U.
+
+pub mod job;
+pub mod protocol;
+pub mod spawn;
+mod start;
+mod streams;
+mod supervise;

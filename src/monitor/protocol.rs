@@ -1,0 +1,217 @@
+//! The talk between a monitor and the command attached to it, over a SEQPACKET
+//! socket: one message is one byte of kind and its payload, numbers are native.
+//!
+//! ```text
+//!  command                                monitor
+//!    | <--- Init {pid, netns} -----------|  namespaces exist
+//!    | ---- Network {…} ---------------->|  only when Init asked for it
+//!    | <--- Started + pidfd -------------|  execve has succeeded
+//!    | <--- Failed {kind, text, hint} ---|  or: it has not
+//!    | <--> Stdout, Stderr / Stdin, … ---|
+//!    | <--- Exited {status} -------------|  recorded; the end
+//! ```
+
+use crate::error::{Error, Result};
+use crate::sys::cmsg;
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use serde::{Deserialize, Serialize};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The most payload in one message.
+pub const MAX_PAYLOAD: usize = 32 << 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    Init = 1,
+    Started,
+    Failed,
+    Stdout,
+    Stderr,
+    Exited,
+    Network,
+    Stdin,
+    StdinEnd,
+    Resize,
+}
+
+const KINDS: [Kind; 10] = [
+    Kind::Init,
+    Kind::Started,
+    Kind::Failed,
+    Kind::Stdout,
+    Kind::Stderr,
+    Kind::Exited,
+    Kind::Network,
+    Kind::Stdin,
+    Kind::StdinEnd,
+    Kind::Resize,
+];
+
+/// Payload of Init.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Init {
+    pub pid: i32,
+    /// Paths for an uplink's helper; it is to be answered by Network.
+    pub uplink: Option<UplinkPaths>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UplinkPaths {
+    /// The user namespace to enter first, where there is one.
+    pub userns: Option<String>,
+    pub netns: String,
+}
+
+/// Payload of Network: what the uplink gave.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Network {
+    pub address: String,
+    /// The helper to end with the container.
+    pub helper: Option<crate::sys::procfs::Process>,
+}
+
+/// Payload of Failed.
+#[derive(Serialize, Deserialize)]
+struct Failed {
+    kind: u8,
+    message: String,
+    hint: Option<String>,
+}
+
+/// Both ends of a new connection.
+pub fn pair() -> nix::Result<(End, End)> {
+    let (a, b) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?;
+    Ok((End(a), End(b)))
+}
+
+/// One end.
+pub struct End(OwnedFd);
+
+/// A message and what came with it.
+pub struct Message<'a> {
+    pub kind: Kind,
+    pub payload: &'a [u8],
+    pub fd: Option<OwnedFd>,
+}
+
+impl End {
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// From now on a full or empty socket is EAGAIN.
+    pub fn set_nonblocking(&self) -> nix::Result<()> {
+        crate::sys::set_nonblocking(self.0.as_fd(), true)
+    }
+
+    /// From now on sending waits for room.
+    pub fn set_blocking(&self) -> nix::Result<()> {
+        crate::sys::set_nonblocking(self.0.as_fd(), false)
+    }
+
+    /// Sends; EAGAIN only where the socket was made non-blocking.
+    pub fn send(&self, kind: Kind, payload: &[u8]) -> nix::Result<()> {
+        self.send_with(kind, payload, None)
+    }
+
+    pub fn send_with(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        fd: Option<BorrowedFd<'_>>,
+    ) -> nix::Result<()> {
+        let mut message = Vec::with_capacity(payload.len() + 1);
+        message.push(kind as u8);
+        message.extend_from_slice(payload);
+        cmsg::send(self.0.as_fd(), &message, fd.as_slice())
+    }
+
+    pub fn send_json<T: Serialize>(&self, kind: Kind, value: &T) -> nix::Result<()> {
+        self.send(kind, &serde_json::to_vec(value).map_err(|_| Errno::EINVAL)?)
+    }
+
+    /// An error on its way to the user.
+    pub fn send_error(&self, error: &Error) -> nix::Result<()> {
+        self.send_json(
+            Kind::Failed,
+            &Failed {
+                kind: error.kind().number(),
+                message: error.message().to_string(),
+                hint: error.hint_text().map(str::to_string),
+            },
+        )
+    }
+
+    /// The next message, or `None` when the other end is gone.
+    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> nix::Result<Option<Message<'a>>> {
+        let (n, mut fds) = match cmsg::receive(self.0.as_fd(), buffer, 0) {
+            Err(Errno::ECONNRESET) => return Ok(None),
+            other => other?,
+        };
+        if n == 0 {
+            return Ok(None);
+        }
+        let kind = usize::from(buffer[0])
+            .checked_sub(1)
+            .and_then(|i| KINDS.get(i));
+        Ok(Some(Message {
+            kind: *kind.ok_or(Errno::EBADMSG)?,
+            payload: &buffer[1..n],
+            fd: fds[0].take(),
+        }))
+    }
+}
+
+/// The error that a Failed message carries.
+pub fn parse_error(payload: &[u8]) -> Error {
+    match serde_json::from_slice::<Failed>(payload) {
+        Ok(failed) => {
+            let error = Error::new(crate::error::Kind::from_number(failed.kind), failed.message);
+            match failed.hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        }
+        Err(e) => Error::internal(format!("cannot understand the monitor: {e}")),
+    }
+}
+
+/// Decodes a JSON payload.
+pub fn parse<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(payload)
+        .map_err(|e| Error::internal(format!("cannot understand the other process: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_and_errors_survive() {
+        let (a, b) = pair().unwrap();
+        for kind in KINDS {
+            a.send(kind, b"x").unwrap();
+            let mut buffer = [0; 16];
+            let got = b.receive(&mut buffer).unwrap().unwrap();
+            assert_eq!((got.kind, got.payload), (kind, &b"x"[..]));
+        }
+        let error = Error::not_found("no x").hint("make x");
+        a.send_error(&error).unwrap();
+        let mut buffer = [0; 256];
+        let got = b.receive(&mut buffer).unwrap().unwrap();
+        let back = parse_error(got.payload);
+        assert_eq!(
+            (back.kind(), back.message(), back.hint_text()),
+            (crate::error::Kind::NotFound, "no x", Some("make x"))
+        );
+        drop(a);
+        assert!(b.receive(&mut buffer).unwrap().is_none());
+    }
+}

@@ -1,0 +1,81 @@
+//! The command's side: forking the monitor and hearing how the start went.
+
+use super::job::Job;
+use super::protocol::{self, End, Init, Kind, Network};
+use super::supervise;
+use crate::error::{Context, Error, Result};
+use crate::sys::clone;
+use crate::userns::enter::{Entered, Userns};
+use crate::userns::map::Maps;
+use std::os::fd::OwnedFd;
+
+/// A running container with this command attached to its monitor.
+pub struct Client {
+    pub socket: End,
+    /// The container's init: signals go to it directly.
+    pub init: OwnedFd,
+}
+
+/// Forks the monitor and waits until the container's program runs. `uplink` is
+/// called with the namespaces' paths when the job asks for one.
+pub fn spawn(
+    job: Job,
+    userns: Userns,
+    maps: &Maps,
+    uplink: impl FnOnce(&Init) -> Result<Network>,
+) -> Result<Client> {
+    let (ours, theirs) = protocol::pair().context(|| "cannot make a socket pair")?;
+    let (entered, lock) = userns.fork(maps)?;
+    match entered {
+        Entered::Child => {
+            drop(ours);
+            // The command's lock is the command's; the monitor holds none.
+            std::mem::forget(lock);
+            supervise::main(job, theirs);
+            clone::exit(0)
+        }
+        Entered::Parent { pidfd, .. } => {
+            drop(theirs);
+            drop(job);
+            let client = wait_started(ours, uplink);
+            // Held until the monitor has listed itself, which it does first.
+            drop(lock);
+            drop(pidfd);
+            client
+        }
+    }
+}
+
+fn wait_started(socket: End, uplink: impl FnOnce(&Init) -> Result<Network>) -> Result<Client> {
+    let mut uplink = Some(uplink);
+    let mut buffer = vec![0u8; protocol::MAX_PAYLOAD + 1];
+    loop {
+        let message = socket
+            .receive(&mut buffer)
+            .context(|| "cannot hear from the container's monitor")?
+            .ok_or_else(|| {
+                Error::internal("the container's monitor ended before the container had started")
+            })?;
+        match message.kind {
+            Kind::Init => {
+                let init: Init = protocol::parse(message.payload)?;
+                if init.uplink.is_some()
+                    && let Some(make) = uplink.take()
+                {
+                    let network = make(&init)?;
+                    socket
+                        .send_json(Kind::Network, &network)
+                        .context(|| "cannot answer the container's monitor")?;
+                }
+            }
+            Kind::Started => {
+                let init = message
+                    .fd
+                    .ok_or_else(|| Error::internal("the monitor sent no process descriptor"))?;
+                return Ok(Client { socket, init });
+            }
+            Kind::Failed => return Err(protocol::parse_error(message.payload)),
+            _ => return Err(Error::internal("the monitor said something out of turn")),
+        }
+    }
+}

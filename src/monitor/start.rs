@@ -1,0 +1,282 @@
+//! From the fork to the running program: directories, clone, the talk with the
+//! child, the record.
+
+use super::job::Job;
+use super::protocol::{self, End, Init, Kind, Network, UplinkPaths};
+use crate::error::{Context, Error, Result};
+use crate::fs::replace::{Durability, replace};
+use crate::record::container::{State, Status};
+use crate::runtime::child::{self, Streams};
+use crate::runtime::explain;
+use crate::runtime::plan::Root;
+use crate::runtime::sync::{self, Heard, ParentEnd, Ready};
+use crate::runtime::users::{self, Files};
+use crate::sys::clone::{self, Fork};
+use crate::sys::procfs::{self, Process};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// A container whose program runs.
+pub struct Running {
+    pub pidfd: OwnedFd,
+    pub stdin: Option<OwnedFd>,
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
+    pub terminal: Option<OwnedFd>,
+    /// The overlay's mount; see [`Ready::root`].
+    pub root: Option<OwnedFd>,
+    pub network: Network,
+    pub state: State,
+}
+
+/// The parent's ends of the streams.
+#[derive(Default)]
+struct Ends {
+    stdin: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+}
+
+/// Starts the container; on failure it is as if it had not been tried, but for
+/// the state, which says why.
+pub fn start(job: &mut Job, client: &End) -> Result<Running> {
+    make_directories(job)?;
+    write_files(job)?;
+    let (streams, ends) = make_streams(job)?;
+    let (parent, child_end) = sync::pair().context(|| "cannot make a socket pair")?;
+    let cgroup = job.cgroup.as_ref().map(|(_, fd)| fd.as_raw_fd());
+    match clone::clone(job.plan.namespaces, cgroup).map_err(explain::clone)? {
+        Fork::Child => {
+            drop(parent);
+            child::start(&mut job.plan, streams, &child_end)
+        }
+        Fork::Parent { pid, pidfd } => {
+            drop(child_end);
+            drop(streams);
+            let begun = begin(job, client, &parent, pid);
+            match begun {
+                Ok((ready, network, state)) => Ok(Running {
+                    pidfd,
+                    stdin: ends.stdin,
+                    stdout: ends.stdout,
+                    stderr: ends.stderr,
+                    terminal: ready.terminal,
+                    root: ready.root,
+                    network,
+                    state,
+                }),
+                Err(e) => {
+                    let _ = crate::sys::pidfd::signal(&pidfd, libc::SIGKILL);
+                    let _ = crate::sys::pidfd::reap(&pidfd);
+                    Err(e)
+                }
+            }
+        }
+    }
+}
+
+/// Leads the child to its program.
+fn begin(
+    job: &mut Job,
+    client: &End,
+    parent: &ParentEnd,
+    pid: i32,
+) -> Result<(Ready, Network, State)> {
+    if let Some((uid_map, gid_map)) = &job.plan.id_maps {
+        write_maps(pid, uid_map, gid_map)?;
+    }
+    let netns = open_netns(job, pid)?;
+    parent
+        .go()
+        .context(|| "cannot talk to the container's process")?;
+    // While the child builds its root on the other core: the record. From now
+    // on a lost monitor leaves a container that others find.
+    let state = record_running(job, pid)?;
+    let init = Init {
+        pid,
+        uplink: netns.as_ref().map(uplink_paths),
+    };
+    // A command that went away has lost interest in the answer, not the container.
+    let _ = client.send_json(Kind::Init, &init);
+    let mut ready = match hear(job, parent)? {
+        Heard::Ready(ready) => ready,
+        _ => {
+            return Err(Error::internal(
+                "the container's process ended before its start",
+            ));
+        }
+    };
+    let files = Files::read(ready.passwd.take(), ready.group.take());
+    let user = users::resolve(&job.user, &job.group_add, &files)?;
+    let network = match netns {
+        Some(_) => wait_network(client)?,
+        None => Network::default(),
+    };
+    parent.user(&user).map_err(|_| {
+        Error::invalid(format!(
+            "user \"{}\" is in more than {} groups",
+            job.user,
+            sync::MAX_GROUPS
+        ))
+    })?;
+    match hear(job, parent)? {
+        Heard::End => Ok((ready, network, state)),
+        _ => Err(Error::internal(
+            "the container's process said something out of turn",
+        )),
+    }
+}
+
+fn hear(job: &Job, parent: &ParentEnd) -> Result<Heard> {
+    match parent
+        .hear()
+        .context(|| "cannot hear from the container's process")?
+    {
+        Heard::Failed(failure) => Err(explain::failure(&job.plan, failure)),
+        heard => Ok(heard),
+    }
+}
+
+/// The container's own network namespace, where an uplink is wanted: opened
+/// before the child becomes unreachable.
+fn open_netns(job: &Job, pid: i32) -> Result<Option<OwnedFd>> {
+    if !job.uplink {
+        return Ok(None);
+    }
+    let path = format!("/proc/{pid}/ns/net");
+    nix::fcntl::open(
+        path.as_str(),
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .map(Some)
+    .context(|| "cannot open the container's network namespace")
+}
+
+fn uplink_paths(netns: &OwnedFd) -> UplinkPaths {
+    let me = std::process::id();
+    let rootless = !nix::unistd::geteuid().is_root() || in_user_namespace();
+    UplinkPaths {
+        userns: rootless.then(|| format!("/proc/{me}/ns/user")),
+        netns: format!("/proc/{me}/fd/{}", netns.as_raw_fd()),
+    }
+}
+
+/// In U we are uid 0 as well: its map is not that of the host.
+fn in_user_namespace() -> bool {
+    std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().nth(2) != Some("4294967295"))
+}
+
+fn wait_network(client: &End) -> Result<Network> {
+    let mut buffer = vec![0u8; 4096];
+    let message = client
+        .receive(&mut buffer)
+        .context(|| "cannot hear from the command that starts the container")?
+        .ok_or_else(|| Error::internal("the command that starts the container went away"))?;
+    match message.kind {
+        Kind::Network => protocol::parse(message.payload),
+        _ => Err(Error::internal(
+            "the starting command said something out of turn",
+        )),
+    }
+}
+
+fn write_maps(pid: i32, uid_map: &str, gid_map: &str) -> Result<()> {
+    for (file, text) in [("uid_map", uid_map), ("gid_map", gid_map)] {
+        std::fs::write(format!("/proc/{pid}/{file}"), text)
+            .context(|| format!("cannot write {file} of the container"))?;
+    }
+    Ok(())
+}
+
+/// State `running`, with who init and monitor are.
+fn record_running(job: &Job, pid: i32) -> Result<State> {
+    let mut state = job.state.clone();
+    state.status = Status::Running;
+    state.init = Process::of(pid);
+    state.monitor = Process::of(std::process::id() as i32);
+    state.boot_id = procfs::boot_id().context(|| "cannot read the boot id")?;
+    state.started_at = crate::text::time::now();
+    state.finished_at = String::new();
+    state.error = String::new();
+    state.exit_code = 0;
+    state.oom_killed = false;
+    state.monitor_lost = false;
+    if let Some((path, _)) = &job.cgroup {
+        state.cgroup = path.display().to_string();
+    }
+    write_state(job, &state)?;
+    Ok(state)
+}
+
+pub fn write_state(job: &Job, state: &State) -> Result<()> {
+    let text = serde_json::to_vec(state).context(|| "cannot write the container's state")?;
+    let path = job.paths.container(&job.id).join("state.json");
+    replace(&path, &text, Durability::Fast)
+}
+
+/// upper and work of the overlay.
+fn make_directories(job: &Job) -> Result<()> {
+    let Root::Overlay { upper, work, .. } = &job.plan.root else {
+        return Ok(());
+    };
+    for dir in [upper, work] {
+        let made = nix::unistd::mkdir(dir.as_c_str(), Mode::from_bits_truncate(0o755));
+        if !matches!(made, Err(nix::Error::EEXIST)) {
+            made.context(|| format!("cannot make directory \"{}\"", dir.to_string_lossy()))?;
+        }
+    }
+    Ok(())
+}
+
+/// hosts, hostname, resolv.conf. Written in place when they are there, because
+/// a running container has the inode mounted.
+fn write_files(job: &Job) -> Result<()> {
+    if job.files.is_empty() {
+        return Ok(());
+    }
+    let dir = job.paths.run_container(&job.id);
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&dir)
+        .context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+    for (name, text) in &job.files {
+        write_public(&dir.join(name), text)?;
+    }
+    Ok(())
+}
+
+/// Readable by every user of the container.
+fn write_public(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text)
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)))
+        .context(|| format!("cannot write \"{}\"", path.display()))
+}
+
+/// Three separate pipes; with a terminal the child makes a pty instead.
+fn make_streams(job: &Job) -> Result<(Streams, Ends)> {
+    let mut streams = Streams::default();
+    let mut ends = Ends::default();
+    if job.plan.process.terminal.is_some() {
+        return Ok((streams, ends));
+    }
+    let pipe = || nix::unistd::pipe2(OFlag::O_CLOEXEC).context(|| "cannot make a pipe");
+    if job.open_stdin {
+        let (read, write) = pipe()?;
+        streams.stdin = Some(read);
+        ends.stdin = Some(write);
+    }
+    let (read, write) = pipe()?;
+    streams.stdout = Some(write);
+    ends.stdout = Some(read);
+    let (read, write) = pipe()?;
+    streams.stderr = Some(write);
+    ends.stderr = Some(read);
+    Ok((streams, ends))
+}
