@@ -20,6 +20,7 @@ pub mod logs;
 pub mod output;
 pub mod userns;
 // L2
+pub mod network;
 pub mod record;
 pub mod runtime;
 pub mod store;

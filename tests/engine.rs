@@ -5,3 +5,4 @@
 mod architecture;
 mod security;
 mod support;
+mod network;

@@ -8,6 +8,7 @@ pub mod caps;
 pub mod clone;
 pub mod cmsg;
 pub mod cred;
+pub mod helper;
 pub mod mount;
 pub mod ns;
 pub mod pidfd;

@@ -1,0 +1,182 @@
+//! UDP: each client of each listener gets a socket of its own in the container,
+//! so that answers find their way back, until it has been idle for a minute.
+
+use super::Token;
+use super::inside::Inside;
+use crate::network::publish::{Listener, Socket};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollFlags};
+use std::collections::HashMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+const IDLE: Duration = Duration::from_secs(60);
+/// Clients at once; the one that was silent longest makes room.
+const MAX_FLOWS: usize = 512;
+/// Datagrams of one socket in one turn.
+const DATAGRAMS: usize = 64;
+/// No datagram is longer.
+const BUFFER: usize = 64 << 10;
+
+#[derive(Default)]
+pub(super) struct Flows {
+    flows: HashMap<usize, Flow>,
+    /// Listener and client to flow.
+    by_client: HashMap<(usize, SocketAddr), usize>,
+    /// Flow numbers are never used again: a late event finds nothing.
+    next: usize,
+    /// Empty until the first datagram.
+    buffer: Vec<u8>,
+}
+
+struct Flow {
+    listener: usize,
+    client: SocketAddr,
+    backend: UdpSocket,
+    port: u16,
+    attempt: usize,
+    last: Instant,
+}
+
+impl Flows {
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Carries waiting datagrams to the container. An error: no more room.
+    pub fn arrival(
+        &mut self,
+        listener: usize,
+        socket: &UdpSocket,
+        port: u16,
+        epoll: &Epoll,
+        inside: &mut Inside,
+    ) -> nix::Result<()> {
+        self.buffer.resize(BUFFER, 0);
+        for _ in 0..DATAGRAMS {
+            let (length, client) = match socket.recv_from(&mut self.buffer) {
+                Ok(got) => got,
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+                // An ICMP error of an earlier answer: not of interest.
+                Err(_) => continue,
+            };
+            let index = match self.by_client.get(&(listener, client)) {
+                Some(index) => *index,
+                None => self.open(listener, client, port, epoll, inside)?,
+            };
+            if let Some(flow) = self.flows.get_mut(&index) {
+                flow.last = Instant::now();
+                flow.send(&self.buffer[..length], inside);
+            }
+        }
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        listener: usize,
+        client: SocketAddr,
+        port: u16,
+        epoll: &Epoll,
+        inside: &mut Inside,
+    ) -> nix::Result<usize> {
+        if self.flows.len() >= MAX_FLOWS {
+            let oldest = self
+                .flows
+                .iter()
+                .min_by_key(|(_, flow)| flow.last)
+                .map(|(index, _)| *index);
+            oldest.into_iter().for_each(|index| self.close(index));
+        }
+        let mut flow = Flow {
+            listener,
+            client,
+            backend: UdpSocket::from(inside.udp()?),
+            port,
+            attempt: 0,
+            last: Instant::now(),
+        };
+        flow.connect(inside);
+        let index = self.next;
+        epoll.add(&flow.backend, Token::Flow(index).event(EpollFlags::EPOLLIN))?;
+        self.next += 1;
+        self.by_client.insert((listener, client), index);
+        self.flows.insert(index, flow);
+        Ok(index)
+    }
+
+    /// Carries the container's answers back.
+    pub fn reply(&mut self, index: usize, listeners: &[Listener], inside: &Inside) {
+        self.buffer.resize(BUFFER, 0);
+        let Some(flow) = self.flows.get_mut(&index) else {
+            return;
+        };
+        let Some(Socket::Udp(outside)) = listeners.get(flow.listener).map(|l| &l.socket) else {
+            return;
+        };
+        for _ in 0..DATAGRAMS {
+            match flow.backend.recv(&mut self.buffer) {
+                Ok(length) => {
+                    flow.last = Instant::now();
+                    let _ = outside.send_to(&self.buffer[..length], flow.client);
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => flow.refused(inside),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Ends what has been idle too long.
+    pub fn sweep(&mut self) {
+        let idle = self
+            .flows
+            .iter()
+            .filter(|(_, flow)| flow.last.elapsed() >= IDLE);
+        let idle: Vec<usize> = idle.map(|(index, _)| *index).collect();
+        idle.into_iter().for_each(|index| self.close(index));
+        if self.flows.is_empty() {
+            let next = self.next;
+            *self = Self {
+                next,
+                ..Self::default()
+            };
+        }
+    }
+
+    fn close(&mut self, index: usize) {
+        if let Some(flow) = self.flows.remove(&index) {
+            self.by_client.remove(&(flow.listener, flow.client));
+        }
+    }
+}
+
+impl Flow {
+    /// To the first address, from the present try on, that there is a way to.
+    fn connect(&mut self, inside: &Inside) {
+        while let Some(address) = inside.address(self.attempt, self.port) {
+            if self.backend.connect(address).is_ok() {
+                return;
+            }
+            self.attempt += 1;
+        }
+    }
+
+    fn send(&mut self, datagram: &[u8], inside: &Inside) {
+        let refused = |e: &std::io::Error| e.raw_os_error() == Some(Errno::ECONNREFUSED as i32);
+        // The error tells of an earlier datagram; this one was not sent.
+        if self.backend.send(datagram).is_err_and(|e| refused(&e)) {
+            self.refused(inside);
+            let _ = self.backend.send(datagram);
+        }
+    }
+
+    /// Nobody listens there: the next address, if there is one, else the same
+    /// again, since the service may still be starting.
+    fn refused(&mut self, inside: &Inside) {
+        self.attempt += 1;
+        if inside.address(self.attempt, self.port).is_none() {
+            self.attempt = 0;
+        }
+        self.connect(inside);
+    }
+}

@@ -1,0 +1,453 @@
+//! The way out of a container that has a network namespace of its own: pasta,
+//! else slirp4netns, as a helper process beside it.
+//!
+//! Runs in the host's user namespace, where the helpers want to be started
+//! (pasta of 2023 cannot open a namespace from within another one). The helper
+//! lives as long as the container and not as the monitor: its pid is kept in
+//! the container's run directory, and whoever finds the container ended (the
+//! monitor, or the next command when the monitor was killed) calls [`stop`].
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::sys::{helper, pidfd, procfs};
+use std::fs::File;
+use std::io::Read;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// What the helpers give to the container, both alike.
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
+pub const PREFIX: u8 = 24;
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+/// Questions sent here are put to the host's own name server.
+pub const DNS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+/// Name of the interface in the container.
+pub const INTERFACE: &str = "eth0";
+
+/// Helpers are taken from these alone: what PATH says is the user's matter,
+/// and never decides which program sees a container's traffic.
+const DIRECTORIES: [&str; 5] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"];
+
+const PID_FILE: &str = "uplink.pid";
+const LOG_FILE: &str = "uplink.log";
+/// A link to the network namespace; pasta quits when it disappears.
+const LINK: &str = "uplink.netns";
+
+/// The helpers that this host has, the better one first.
+#[derive(Debug, Clone)]
+pub struct Uplink {
+    programs: Vec<Program>,
+}
+
+#[derive(Debug, Clone)]
+struct Program {
+    kind: Helpers,
+    path: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Helpers {
+    Pasta,
+    Slirp,
+}
+
+/// Which namespace gets the uplink.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The user namespace that owns the network namespace, as a path that
+    /// stays valid until the start has finished; `None` when it is our own.
+    pub userns: Option<PathBuf>,
+    /// The network namespace, as a path that stays valid as long.
+    pub netns: PathBuf,
+    /// The container's directory below the run root.
+    pub run_dir: PathBuf,
+}
+
+/// A helper on its way.
+pub struct Starting {
+    child: Child,
+    /// slirp4netns tells here that it is ready; pasta's parent exits.
+    ready: Option<OwnedFd>,
+    kind: Helpers,
+    rest: Vec<Program>,
+    target: Target,
+}
+
+/// A helper that is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Helper {
+    pub pid: i32,
+    /// Clock ticks since boot, as in `sys::procfs`.
+    pub start_time: u64,
+}
+
+impl Uplink {
+    /// Looks for the helpers.
+    pub fn find() -> Result<Self> {
+        Self::find_in(&DIRECTORIES.map(Path::new))
+    }
+
+    fn find_in(directories: &[&Path]) -> Result<Self> {
+        let first = |kind, name: &str| {
+            let mut paths = directories.iter().map(|dir| dir.join(name));
+            paths
+                .find(|path| is_trusted(path))
+                .map(|path| Program { kind, path })
+        };
+        let pasta = first(Helpers::Pasta, "pasta");
+        let slirp = first(Helpers::Slirp, "slirp4netns");
+        let programs: Vec<_> = pasta.into_iter().chain(slirp).collect();
+        match programs.is_empty() {
+            false => Ok(Self { programs }),
+            true => Err(Error::unsupported("no way out for the container: neither pasta nor slirp4netns is installed")
+                .hint("install the package passt (or slirp4netns), or use --network none or --network host")),
+        }
+    }
+
+    /// Starts the first helper; does not wait for it. The container may go on
+    /// meanwhile: [`Starting::finish`] is only due before "started" is told.
+    pub fn start(&self, target: Target) -> Result<Starting> {
+        launch(self.programs.clone(), target)
+    }
+}
+
+impl Starting {
+    /// Waits until the interface is there, at most `limit`; when one helper
+    /// fails the next is tried. An error leaves the container with `lo` alone,
+    /// and is a warning: it must not fail the run.
+    pub fn finish(self, limit: Duration) -> Result<Helper> {
+        let deadline = Instant::now() + limit;
+        let mut starting = self;
+        loop {
+            let failure = match starting.settle(deadline) {
+                Ok(helper) => return Ok(helper),
+                Err(failure) => failure,
+            };
+            if starting.rest.is_empty() {
+                stop(&starting.target.run_dir);
+                return Err(failure);
+            }
+            starting = launch(starting.rest, starting.target)?;
+        }
+    }
+
+    fn settle(&mut self, deadline: Instant) -> Result<Helper> {
+        let ready = match self.kind {
+            Helpers::Pasta => self.pasta_ready(deadline),
+            Helpers::Slirp => self.slirp_ready(deadline),
+        };
+        let failed = |why: &str| {
+            Error::unavailable(format!("the container has no way out: {} failed: {why}", self.kind.name()))
+                .hint("the container runs with its loopback interface only; `ip route` on the host shows whether there is a default route")
+        };
+        match ready {
+            Ok(Some(pid)) => {
+                let start_time =
+                    procfs::start_time(pid).ok_or_else(|| failed("it ended at once"))?;
+                let helper = Helper { pid, start_time };
+                helper.save(&self.target.run_dir)?;
+                Ok(helper)
+            }
+            outcome => {
+                let why = match outcome {
+                    Err(e) => e.to_string(),
+                    Ok(_) => last_words(&self.target.run_dir),
+                };
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                Err(failed(&why))
+            }
+        }
+    }
+
+    /// pasta goes to the background, which ends the process we started, when
+    /// all is set up. `None`: it failed.
+    fn pasta_ready(&mut self, deadline: Instant) -> Result<Option<i32>> {
+        let pid = self.child.id() as i32;
+        let fd = pidfd::open(pid).context(|| "cannot watch pasta")?;
+        let ended = pidfd::wait_end(
+            &fd,
+            Some(deadline.saturating_duration_since(Instant::now())),
+        );
+        if !ended.context(|| "cannot wait for pasta")? {
+            return Err(Error::unavailable("not ready in time"));
+        }
+        let status = self.child.wait().context(|| "cannot wait for pasta")?;
+        if !status.success() {
+            return Ok(None);
+        }
+        let file = self.target.run_dir.join(PID_FILE);
+        let text = std::fs::read_to_string(&file)
+            .context(|| format!("cannot read \"{}\"", file.display()))?;
+        Ok(text.trim().parse().ok().filter(|pid| *pid > 1))
+    }
+
+    /// slirp4netns writes a byte when it is ready.
+    fn slirp_ready(&mut self, deadline: Instant) -> Result<Option<i32>> {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        let Some(ready) = self.ready.take() else {
+            return Ok(None);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let mut fds = [PollFd::new(ready.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, timeout).context(|| "cannot wait for slirp4netns")? == 0 {
+            return Err(Error::unavailable("not ready in time"));
+        }
+        let mut byte = [0];
+        let told = File::from(ready)
+            .read(&mut byte)
+            .context(|| "cannot hear slirp4netns")?;
+        Ok((told == 1).then_some(self.child.id() as i32))
+    }
+}
+
+/// Ends the helper of a container, if it has one. Takes what is there as it
+/// is and never fails: also for containers whose monitor or host died.
+pub fn stop(run_dir: &Path) {
+    // pasta ends when the link is gone, even one whose pid we never learned.
+    let _ = std::fs::remove_file(run_dir.join(LINK));
+    if let Some(helper) = Helper::load(run_dir) {
+        helper.terminate();
+    }
+    for file in [PID_FILE, LOG_FILE] {
+        let _ = std::fs::remove_file(run_dir.join(file));
+    }
+}
+
+impl Helper {
+    /// The helper noted in a container's run directory, if it still lives.
+    pub fn load(run_dir: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(run_dir.join(PID_FILE)).ok()?;
+        let (pid, start_time) = text.trim().split_once(' ')?;
+        let helper = Self {
+            pid: pid.parse().ok()?,
+            start_time: start_time.parse().ok()?,
+        };
+        (helper.pid > 1 && procfs::start_time(helper.pid) == Some(helper.start_time))
+            .then_some(helper)
+    }
+
+    fn save(self, run_dir: &Path) -> Result<()> {
+        let file = run_dir.join(PID_FILE);
+        // pasta's own file, if there is one, belongs to us as well: replaced.
+        std::fs::write(&file, format!("{} {}\n", self.pid, self.start_time))
+            .context(|| format!("cannot write \"{}\"", file.display()))
+    }
+
+    /// SIGTERM; does not wait (taking down a tap device lasts 15 ms).
+    fn terminate(self) {
+        // The descriptor first, then the check: now the pid cannot change hands.
+        let Ok(fd) = pidfd::open(self.pid) else {
+            return;
+        };
+        if procfs::start_time(self.pid) == Some(self.start_time) {
+            let _ = pidfd::signal(&fd, libc::SIGTERM);
+        }
+    }
+}
+
+impl Helpers {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pasta => "pasta",
+            Self::Slirp => "slirp4netns",
+        }
+    }
+}
+
+fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
+    let program = programs.remove(0);
+    let dir = &target.run_dir;
+    let log = dir.join(LOG_FILE);
+    let errors = File::create(&log).context(|| format!("cannot write \"{}\"", log.display()))?;
+    let mut command = helper::command(&program.path);
+    command.stdout(Stdio::null()).stderr(errors);
+    let mut ready = None;
+    match program.kind {
+        Helpers::Pasta => {
+            command.args(pasta_arguments(&target)?).stdin(Stdio::null());
+        }
+        Helpers::Slirp => {
+            // Descriptor 0 is where it says that it is ready: it reads no input.
+            let (ours, theirs) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
+                .context(|| "cannot make a pipe")?;
+            command.args(slirp_arguments(&target)).stdin(theirs);
+            ready = Some(ours);
+        }
+    }
+    let child = command
+        .spawn()
+        .context(|| format!("cannot start \"{}\"", program.path.display()))?;
+    Ok(Starting {
+        child,
+        ready,
+        kind: program.kind,
+        rest: programs,
+        target,
+    })
+}
+
+/// Without `--no-map-gw` containers would reach the host's 127.0.0.1 at the
+/// gateway; without the `-t` to `-U` pasta publishes ports by itself.
+fn pasta_arguments(target: &Target) -> Result<Vec<String>> {
+    let link = target.run_dir.join(LINK);
+    let _ = std::fs::remove_file(&link);
+    symlink(&target.netns, &link).context(|| format!("cannot make \"{}\"", link.display()))?;
+    let words = "--quiet --config-net --ipv4-only --no-map-gw -t none -u none -T none -U none";
+    let mut arguments: Vec<String> = words.split(' ').map(str::to_string).collect();
+    let mut option = |name: &str, value: String| arguments.extend([name.to_string(), value]);
+    option("-I", INTERFACE.into());
+    option("-a", ADDRESS.to_string());
+    option("-n", PREFIX.to_string());
+    option("-g", GATEWAY.to_string());
+    option("--dns-forward", DNS.to_string());
+    option("-P", text(&target.run_dir.join(PID_FILE)));
+    option("--netns", text(&link));
+    match &target.userns {
+        Some(userns) => option("--userns", text(userns)),
+        None => arguments.push("--netns-only".into()),
+    }
+    if nix::unistd::geteuid().is_root() {
+        // As nobody it could not enter a namespace of root's.
+        arguments.extend(["--runas".into(), "0:0".into()]);
+    }
+    Ok(arguments)
+}
+
+fn slirp_arguments(target: &Target) -> Vec<String> {
+    let words = "--configure --mtu=65520 --disable-host-loopback --netns-type=path --ready-fd=0";
+    let mut arguments: Vec<String> = words.split(' ').map(str::to_string).collect();
+    if let Some(userns) = &target.userns {
+        arguments.push(format!("--userns-path={}", text(userns)));
+    }
+    arguments.extend([text(&target.netns), INTERFACE.to_string()]);
+    arguments
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The last line that the helper wrote.
+fn last_words(run_dir: &Path) -> String {
+    let mut log = String::new();
+    if let Ok(file) = File::open(run_dir.join(LOG_FILE)) {
+        let _ = file.take(64 << 10).read_to_string(&mut log);
+    }
+    let noise = |line: &&str| !line.trim().is_empty() && !line.starts_with("Failed to send");
+    match log.lines().rfind(noise) {
+        Some(line) => line.trim().to_string(),
+        None => "it gave no reason".into(),
+    }
+}
+
+/// A regular file of root that nobody else can write, in such a directory.
+fn is_trusted(path: &Path) -> bool {
+    let of_root = |path: &Path| {
+        let meta = std::fs::metadata(path).ok()?;
+        (meta.uid() == 0 && meta.mode() & 0o022 == 0).then_some(meta)
+    };
+    let dir = path.parent().and_then(of_root).is_some();
+    dir && of_root(path).is_some_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn directory(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("wherry-uplink-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn only_files_that_root_alone_can_write_are_run() {
+        let dir = directory("trust");
+        let program = dir.join("pasta");
+        std::fs::write(&program, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let root = nix::unistd::geteuid().is_root();
+        assert_eq!(is_trusted(&program), root);
+        for (mode, path) in [
+            (0o775, &program),
+            (0o757, &program),
+            (0o644, &program),
+            (0o777, &dir),
+        ] {
+            let before = std::fs::metadata(path).unwrap().permissions();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert!(!is_trusted(&program), "{mode:o} {}", path.display());
+            std::fs::set_permissions(path, before).unwrap();
+        }
+        assert!(is_trusted(Path::new("/bin/sh")));
+        assert!(!is_trusted(&dir));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_host_without_helpers_is_told_what_to_install() {
+        let dir = directory("none");
+        let error = Uplink::find_in(&[&dir]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported);
+        assert!(
+            error
+                .hint_text()
+                .unwrap()
+                .contains("install the package passt")
+        );
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn helpers_that_are_not_ours_are_not_signalled() {
+        let dir = directory("stop");
+        let mut sleeper = std::process::Command::new("sleep")
+            .arg("30")
+            .spawn()
+            .unwrap();
+        let pid = sleeper.id();
+        for text in [
+            format!("{pid} 1\n"),
+            format!("{pid}\n"),
+            "-1 5\n".into(),
+            "x y\n".into(),
+            String::new(),
+        ] {
+            std::fs::write(dir.join(PID_FILE), &text).unwrap();
+            assert_eq!(Helper::load(&dir), None, "{text}");
+            stop(&dir);
+            assert!(sleeper.try_wait().unwrap().is_none(), "{text}");
+        }
+        let helper = Helper {
+            pid: pid as i32,
+            start_time: procfs::start_time(pid as i32).unwrap(),
+        };
+        helper.save(&dir).unwrap();
+        assert_eq!(Helper::load(&dir), Some(helper));
+        stop(&dir);
+        assert!(!sleeper.wait().unwrap().success());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+        stop(&dir);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn the_last_line_that_matters_is_the_reason() {
+        let dir = directory("log");
+        assert_eq!(last_words(&dir), "it gave no reason");
+        std::fs::write(
+            dir.join(LOG_FILE),
+            "a\nNo routable interface\n\nFailed to send 9 bytes to syslog\n",
+        )
+        .unwrap();
+        assert_eq!(last_words(&dir), "No routable interface");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
