@@ -14,9 +14,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// `flags` gets O_CLOEXEC; mounts beneath `root` are not entered.
 pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
     let path = if path.is_empty() { b"." } else { path };
-    let mut how = OpenHow::new()
-        .flags(flags | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_NO_XDEV);
+    let mut how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(
+        ResolveFlag::RESOLVE_IN_ROOT
+            | ResolveFlag::RESOLVE_NO_MAGICLINKS
+            | ResolveFlag::RESOLVE_NO_XDEV,
+    );
     if flags.contains(OFlag::O_CREAT) {
         how = how.mode(mode);
     }
@@ -32,7 +34,12 @@ pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlag, mode: Mode) -> nix:
 
 /// Opens an existing directory for reading, following links inside `root`.
 pub fn open_dir(root: BorrowedFd<'_>, path: &[u8]) -> nix::Result<OwnedFd> {
-    open(root, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
+    open(
+        root,
+        path,
+        OFlag::O_RDONLY | OFlag::O_DIRECTORY,
+        Mode::empty(),
+    )
 }
 
 /// Opens the directory `name` (one component, not a link) of `parent`.
@@ -90,18 +97,35 @@ impl Removal<'_> {
             Err(e) => return Err(e),
         }
         if depth >= DEEPEST {
-            let moved = self.next_name();
-            renameat(parent, name, self.top, moved.as_slice())?;
-            self.waiting.push(moved);
-            return Ok(());
+            return self.move_up(parent, name);
         }
         let dir = open_for_removal(parent, name)?;
         self.empty(&dir, depth)?;
         unlinkat(parent, name, UnlinkatFlags::RemoveDir)
     }
 
+    fn move_up(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> nix::Result<()> {
+        loop {
+            let moved = self.next_name();
+            match renameat(parent, name, self.top, moved.as_slice()) {
+                Ok(()) => {
+                    self.waiting.push(moved);
+                    return Ok(());
+                }
+                // Left by a removal that was killed.
+                Err(Errno::ENOTEMPTY | Errno::EEXIST) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
     fn empty(&mut self, dir: &OwnedFd, depth: usize) -> nix::Result<()> {
-        let mut listing = Dir::openat(dir, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let mut listing = Dir::openat(
+            dir,
+            ".",
+            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )?;
         for child in listing.iter() {
             let child = child?;
             let name = child.file_name().to_bytes();
@@ -154,7 +178,13 @@ mod tests {
         let fd = File::open(&root).unwrap();
         let inside = |path: &str| {
             let opened = open_dir(fd.as_fd(), path.as_bytes())?;
-            Ok::<_, Errno>(std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&opened))).unwrap())
+            Ok::<_, Errno>(
+                std::fs::read_link(format!(
+                    "/proc/self/fd/{}",
+                    std::os::fd::AsRawFd::as_raw_fd(&opened)
+                ))
+                .unwrap(),
+            )
         };
         for path in ["absolute", "up", "etc/../../../etc", "/etc"] {
             assert_eq!(inside(path).unwrap(), root.join("etc"), "{path}");
@@ -181,7 +211,10 @@ mod tests {
         }
         remove_all(fd.as_fd(), b"tree").unwrap();
         remove_all(fd.as_fd(), b"tree").unwrap();
-        let left: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let left: Vec<_> = std::fs::read_dir(&dir)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         assert_eq!(left, ["canary"]);
         std::fs::remove_dir_all(&dir).unwrap();
     }

@@ -163,8 +163,7 @@ impl BlobWriter {
 
     /// What is there already, from the first byte.
     pub fn read_back(&self) -> Result<File> {
-        File::open(&self.partial)
-            .context(|| format!("cannot read \"{}\"", self.partial.display()))
+        File::open(&self.partial).context(|| format!("cannot read \"{}\"", self.partial.display()))
     }
 
     /// Checks size and digest and gives the blob its name, durably. What has
@@ -209,7 +208,10 @@ impl BlobWriter {
             return Ok(());
         }
         Err(io::Error::from_raw_os_error(libc::ENOSPC)).context(|| {
-            format!("blob {} needs {missing} bytes and {free} are free", self.digest)
+            format!(
+                "blob {} needs {missing} bytes and {free} are free",
+                self.digest
+            )
         })
     }
 }
@@ -297,11 +299,20 @@ mod tests {
         let digest = store.write_blob(b"{}").unwrap();
         assert!(store.has_blob(&digest));
         assert_eq!(store.read_blob(&digest, 10).unwrap(), b"{}");
-        assert_eq!(store.read_blob(&digest, 1).unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(
+            store.read_blob(&digest, 1).unwrap_err().kind(),
+            Kind::Invalid
+        );
         let absent = Digest::of(b"absent");
-        assert_eq!(store.read_blob(&absent, 9).unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(
+            store.read_blob(&absent, 9).unwrap_err().kind(),
+            Kind::NotFound
+        );
         std::fs::write(store.blob_path(&digest), b"[]").unwrap();
-        assert_eq!(store.read_blob(&digest, 10).unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(
+            store.read_blob(&digest, 10).unwrap_err().kind(),
+            Kind::Invalid
+        );
         store.write_blob(b"{}").unwrap();
         assert_eq!(store.read_blob(&digest, 10).unwrap(), b"{}");
         assert_eq!(std::fs::read_dir(store.partials()).unwrap().count(), 0);
@@ -329,10 +340,7 @@ mod tests {
         let scratch = Scratch::new("blob-wrong");
         let store = scratch.store();
         let digest = Digest::of(b"right");
-        for (content, message) in [
-            ("wrong", "wrong content"),
-            ("rig", "has 3 of 5 bytes"),
-        ] {
+        for (content, message) in [("wrong", "wrong content"), ("rig", "has 3 of 5 bytes")] {
             let mut writer = store.begin_blob(&digest, 5).unwrap().unwrap();
             writer.restart().unwrap();
             writer.write_all(content.as_bytes()).unwrap();

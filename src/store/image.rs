@@ -9,6 +9,7 @@ use crate::image::manifest::{Descriptor, Document, MAX_DOCUMENT, Manifest};
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::text::time;
+use std::collections::HashMap;
 
 /// One image of one platform with all its names.
 #[derive(Debug, Clone)]
@@ -26,6 +27,24 @@ pub struct Image {
     pub created: Option<String>,
     /// When a name was last given, RFC 3339.
     pub tagged: Option<String>,
+    /// What its entries in the index point at: its manifest, or an index that
+    /// another tool has stored.
+    pub(super) entries: Vec<Digest>,
+}
+
+impl Image {
+    fn new(manifest: Descriptor, facts: Facts) -> Self {
+        Self {
+            id: facts.id,
+            manifest,
+            names: Vec::new(),
+            digests: Vec::new(),
+            size: facts.size,
+            created: facts.created,
+            tagged: None,
+            entries: Vec::new(),
+        }
+    }
 }
 
 impl Store {
@@ -64,7 +83,12 @@ impl Store {
         pulled_as: Option<&Digest>,
     ) -> Result<Image> {
         let facts = self.check_complete(manifest)?;
-        let mut entry = Entry::new(&manifest.media_type, &manifest.digest, manifest.size, &facts);
+        let mut entry = Entry::new(
+            &manifest.media_type,
+            &manifest.digest,
+            manifest.size,
+            &facts,
+        );
         entry.set_tagged(time::now());
         let image = self.edit_index(|index| {
             if let Some(digest) = name.digest().or(pulled_as) {
@@ -81,10 +105,8 @@ impl Store {
     /// Gives `image` one more name.
     pub fn tag(&self, image: &Image, name: &Reference) -> Result<()> {
         self.edit_index(|index| {
-            let found = index
-                .manifests
-                .iter()
-                .find(|e| e.digest().as_ref() == Some(&image.manifest.digest));
+            let is_its = |e: &&Entry| e.digest().is_some_and(|d| image.entries.contains(&d));
+            let found = index.manifests.iter().find(is_its);
             let mut entry = found.cloned().ok_or_else(|| no_such_image(name))?;
             entry.set_tagged(time::now());
             index.set(name, entry);
@@ -114,7 +136,11 @@ impl Store {
         })
     }
 
-    pub(super) fn read_manifest(&self, digest: &Digest, media_type: Option<&str>) -> Result<Manifest> {
+    pub(super) fn read_manifest(
+        &self,
+        digest: &Digest,
+        media_type: Option<&str>,
+    ) -> Result<Manifest> {
         let bytes = self.read_blob(digest, MAX_DOCUMENT)?;
         match Document::parse(&bytes, media_type)? {
             Document::Manifest(manifest) => Ok(manifest),
@@ -125,24 +151,17 @@ impl Store {
     /// Entries of the same config are names of the same image.
     pub(super) fn group(&self, index: &Index) -> Vec<Image> {
         let mut images: Vec<Image> = Vec::new();
+        let mut places: HashMap<Digest, usize> = HashMap::new();
         for entry in &index.manifests {
             let Some((manifest, facts)) = self.entry_image(entry) else {
                 continue;
             };
-            let at = images.iter().position(|i| i.id == facts.id);
-            let at = at.unwrap_or_else(|| {
-                images.push(Image {
-                    id: facts.id,
-                    manifest,
-                    names: Vec::new(),
-                    digests: Vec::new(),
-                    size: facts.size,
-                    created: facts.created,
-                    tagged: None,
-                });
-                images.len() - 1
-            });
+            let at = *places.entry(facts.id.clone()).or_insert(images.len());
+            if at == images.len() {
+                images.push(Image::new(manifest, facts));
+            }
             let image = &mut images[at];
+            image.entries.extend(entry.digest());
             match entry.name() {
                 Some(name) if name.digest().is_some() => image.digests.push(name),
                 Some(name) => image.names.push(name),
@@ -158,7 +177,10 @@ impl Store {
     fn entry_image(&self, entry: &Entry) -> Option<(Descriptor, Facts)> {
         let digest = entry.digest()?;
         if let Some(facts) = entry.facts() {
-            return Some((Descriptor::new(&entry.media_type, digest, entry.size), facts));
+            return Some((
+                Descriptor::new(&entry.media_type, digest, entry.size),
+                facts,
+            ));
         }
         self.foreign_image(&digest, entry)
     }
@@ -174,7 +196,9 @@ impl Store {
             ),
             Document::Index(index) => {
                 let chosen = index.choose(&Platform::host()).ok()?.clone();
-                let manifest = self.read_manifest(&chosen.digest, Some(&chosen.media_type)).ok()?;
+                let manifest = self
+                    .read_manifest(&chosen.digest, Some(&chosen.media_type))
+                    .ok()?;
                 (chosen, manifest)
             }
         };
@@ -182,7 +206,11 @@ impl Store {
         let config = ImageConfig::parse(&config).ok()?;
         let facts = Facts {
             id: manifest.config.digest,
-            size: config.diff_ids.iter().filter_map(|id| self.layer_size(id).ok()).sum(),
+            size: config
+                .diff_ids
+                .iter()
+                .filter_map(|id| self.layer_size(id).ok())
+                .sum(),
             created: config.oci.created().clone(),
         };
         Some((descriptor, facts))
@@ -220,9 +248,17 @@ fn has_name(image: &Image, name: &Reference) -> bool {
     };
     let repository = name.name();
     let same = |known: &&Reference| known.name() == repository;
-    image.digests.iter().filter(same).any(|known| known.digest() == Some(digest))
+    image
+        .digests
+        .iter()
+        .filter(same)
+        .any(|known| known.digest() == Some(digest))
         || (image.manifest.digest == *digest
-            && image.digests.iter().chain(&image.names).any(|known| same(&known)))
+            && image
+                .digests
+                .iter()
+                .chain(&image.names)
+                .any(|known| same(&known)))
 }
 
 /// Whether `text` is an ID or the start of one rather than a name.
@@ -256,7 +292,9 @@ mod tests {
         let two = scratch.image("quay.io/x/y:v1", "two");
         let pulled = Digest::of(b"the index");
         let name = Reference::parse("alpine").unwrap();
-        let one = store.add_image(&name, &one.manifest, Some(&pulled)).unwrap();
+        let one = store
+            .add_image(&name, &one.manifest, Some(&pulled))
+            .unwrap();
         let manifest = one.manifest.digest.to_string();
         for text in [
             "alpine".to_owned(),
@@ -281,9 +319,41 @@ mod tests {
             let error = store.resolve(text).unwrap_err();
             assert_eq!((error.message(), error.kind()), (message, Kind::NotFound));
         }
-        assert!(store.resolve("BAD").unwrap_err().message().contains("must be lowercase"));
+        assert!(
+            store
+                .resolve("BAD")
+                .unwrap_err()
+                .message()
+                .contains("must be lowercase")
+        );
         assert!(store.resolve(&format!("other@{pulled}")).is_err());
         assert!(store.resolve("").is_err());
+    }
+
+    #[test]
+    fn images_of_other_tools_are_seen() {
+        use serde_json::json;
+        let scratch = Scratch::new("image-foreign");
+        let store = scratch.store();
+        let image = scratch.unnamed("one");
+        let host = Platform::host();
+        let index = json!({"schemaVersion": 2, "mediaType": crate::image::manifest::OCI_INDEX, "manifests": [
+            {"mediaType": image.media_type, "digest": image.digest, "size": image.size,
+             "platform": {"os": host.os, "architecture": host.architecture}}]})
+        .to_string();
+        let digest = store.write_blob(index.as_bytes()).unwrap();
+        let layout = json!({"schemaVersion": 2, "manifests": [
+            {"mediaType": crate::image::manifest::OCI_INDEX, "digest": digest, "size": index.len(),
+             "annotations": {"org.opencontainers.image.ref.name": "quay.io/x/y:1"}}]});
+        std::fs::write(store.index_file(), layout.to_string()).unwrap();
+        let found = store.resolve("quay.io/x/y:1").unwrap();
+        assert_eq!((&found.manifest.digest, found.size), (&image.digest, 3));
+        store
+            .tag(&found, &Reference::parse("again").unwrap())
+            .unwrap();
+        assert_eq!(store.resolve("again").unwrap().id, found.id);
+        store.remove(found.id.short(), true, &[]).unwrap();
+        assert!(store.images().unwrap().is_empty());
     }
 
     #[test]

@@ -162,12 +162,19 @@ impl Index {
         let Some(at) = self.manifests.iter().position(|e| e.is_named(name)) else {
             return false;
         };
+        // A container may still need the image: that is decided elsewhere.
         let mut old = self.manifests.remove(at);
         if !self.manifests.iter().any(|e| e.digest == old.digest) {
             old.set_name(None);
             self.manifests.push(old);
         }
         true
+    }
+
+    /// Drops all entries that point at one of `digests`.
+    pub fn forget(&mut self, digests: &[Digest]) {
+        self.manifests
+            .retain(|entry| entry.digest().is_none_or(|d| !digests.contains(&d)));
     }
 }
 
@@ -196,7 +203,7 @@ impl Store {
     /// fails; what it returns is durable once this returns.
     pub(super) fn edit_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
         self.prepare()?;
-        let _lock = lock::exclusive(&self.images.join(".index.lock"))?;
+        let _lock = lock::exclusive(&self.index_lock())?;
         let mut index = self.read_index()?;
         let out = change(&mut index)?;
         let mut bytes = serde_json::to_vec(&index).context(|| "cannot write the image index")?;
@@ -233,7 +240,11 @@ mod tests {
         index.set(&name("a"), entry("two"));
         assert_eq!(index.manifests.len(), 2);
         index.set(&name("b"), entry("two"));
-        let nameless: Vec<_> = index.manifests.iter().filter(|e| e.name().is_none()).collect();
+        let nameless: Vec<_> = index
+            .manifests
+            .iter()
+            .filter(|e| e.name().is_none())
+            .collect();
         assert_eq!(nameless.len(), 1);
         assert_eq!(nameless[0].digest(), Some(Digest::of(b"one")));
         index.set(&name("c"), entry("one"));
@@ -255,7 +266,12 @@ mod tests {
             })
             .unwrap();
         let text = std::fs::read_to_string(store.index_file()).unwrap();
-        for part in ["sha384:00", "a/b", "plain name!", "docker.io/library/a:latest"] {
+        for part in [
+            "sha384:00",
+            "a/b",
+            "plain name!",
+            "docker.io/library/a:latest",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         let index = store.read_index().unwrap();
@@ -268,7 +284,13 @@ mod tests {
         let scratch = Scratch::new("index-damaged");
         let store = scratch.store();
         store.prepare().unwrap();
-        for bytes in [&b"{"[..], b"", b"[]", b"\0\0\0", br#"{"schemaVersion":3,"manifests":[]}"#] {
+        for bytes in [
+            &b"{"[..],
+            b"",
+            b"[]",
+            b"\0\0\0",
+            br#"{"schemaVersion":3,"manifests":[]}"#,
+        ] {
             std::fs::write(store.index_file(), bytes).unwrap();
             assert!(store.edit_index(|_| Ok(())).is_err());
             assert_eq!(std::fs::read(store.index_file()).unwrap(), bytes);

@@ -93,10 +93,10 @@ impl Store {
             let layer = self.layer_path(diff_id);
             let diff = layer.join(DIFF);
             if !diff.is_dir() {
-                return Err(
-                    Error::not_found(format!("layer {diff_id} is missing from the image store"))
-                        .hint("pull the image again"),
-                );
+                return Err(Error::not_found(format!(
+                    "layer {diff_id} is missing from the image store"
+                ))
+                .hint("pull the image again"));
             }
             // A layer may occur twice; the lower one then changes nothing, and
             // overlayfs refuses it.
@@ -165,7 +165,9 @@ struct Staging {
 impl Staging {
     /// An empty directory of our own, or `None` when the layer is there.
     fn make(store: &Store, diff_id: &Digest) -> Result<Option<Self>> {
-        let dir = store.layers.join(format!("{TEMPORARY_PREFIX}{}", diff_id.hex()));
+        let dir = store
+            .layers
+            .join(format!("{TEMPORARY_PREFIX}{}", diff_id.hex()));
         let lock = loop {
             make_dir(&dir, 0o700)?;
             let lock = match lock_dir(&dir, FlockArg::LockExclusive) {
@@ -184,7 +186,9 @@ impl Staging {
             }
         };
         // What a killed process left, and a layer that a power cut has harmed.
-        for entry in std::fs::read_dir(&dir).context(|| format!("cannot read \"{}\"", dir.display()))? {
+        for entry in
+            std::fs::read_dir(&dir).context(|| format!("cannot read \"{}\"", dir.display()))?
+        {
             let entry = entry.context(|| format!("cannot read \"{}\"", dir.display()))?;
             remove_tree(&entry.path())?;
         }
@@ -253,8 +257,14 @@ pub(super) fn lock_dir(path: &Path, how: FlockArg) -> Result<Option<Flock<File>>
 /// Removes a file or tree of the store; a missing one is no error.
 pub(super) fn remove_tree(path: &Path) -> Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Error::internal(format!("cannot remove \"{}\"", path.display())));
+        return Err(Error::internal(format!(
+            "cannot remove \"{}\"",
+            path.display()
+        )));
     };
-    rooted::remove_all(open_dir(parent)?.as_fd(), std::os::unix::ffi::OsStrExt::as_bytes(name))
-        .context(|| format!("cannot remove \"{}\"", path.display()))
+    rooted::remove_all(
+        open_dir(parent)?.as_fd(),
+        std::os::unix::ffi::OsStrExt::as_bytes(name),
+    )
+    .context(|| format!("cannot remove \"{}\"", path.display()))
 }

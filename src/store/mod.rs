@@ -6,13 +6,16 @@
 //! garbage, taken away by [`Store::collect`].
 
 mod blob;
+mod collect;
 mod image;
 mod index;
 mod layer;
+mod remove;
 pub mod unpack;
 
 pub use blob::BlobWriter;
 pub use image::Image;
+pub use remove::{Removal, Use};
 
 use crate::error::{Context, Result};
 use crate::fs::lock::{self, Lock};
@@ -59,6 +62,9 @@ impl Store {
     }
     fn index_file(&self) -> PathBuf {
         self.images.join("index.json")
+    }
+    fn index_lock(&self) -> PathBuf {
+        self.images.join(".index.lock")
     }
     fn partials(&self) -> PathBuf {
         self.images.join("partial")
@@ -152,9 +158,10 @@ pub(crate) mod tests {
                 .unpack_layer(&diff_id, &layer[..], Compression::None)
                 .unwrap();
             let layer_digest = self.store.write_blob(&layer).unwrap();
-            let config = json!({"architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z",
+            let config =
+                json!({"architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z",
                 "rootfs": {"type": "layers", "diff_ids": [diff_id]}})
-            .to_string();
+                .to_string();
             let config_digest = self.store.write_blob(config.as_bytes()).unwrap();
             let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
                 "config": {"mediaType": OCI_CONFIG, "digest": config_digest, "size": config.len()},

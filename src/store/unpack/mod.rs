@@ -40,7 +40,9 @@ impl Privilege {
             return Self::OneId;
         }
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let counts = map.lines().filter_map(|line| line.split_whitespace().nth(2));
+        let counts = map
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(2));
         let ids: u64 = counts.filter_map(|n| n.parse::<u64>().ok()).sum();
         match ids {
             0xffff_ffff.. => Self::Root,
@@ -99,9 +101,9 @@ pub fn unpack(
             (Ok(()), Ok(unpacked)) => Ok((unpacked, hasher.finish())),
             // The files' thread sees a broken stream as an archive that ends early.
             (Err(decode::Stop::Failed(e)), _) | (_, Err(e)) => Err(e),
-            (Err(decode::Stop::NobodyListens), Ok(_)) => {
-                Err(Error::internal("unpacking stopped before the archive's end"))
-            }
+            (Err(decode::Stop::NobodyListens), Ok(_)) => Err(Error::internal(
+                "unpacking stopped before the archive's end",
+            )),
         }
     })
 }

@@ -85,7 +85,11 @@ fn apply(records: &mut Records, key: &[u8], value: &[u8]) -> Result<()> {
 /// Cuts the first record off: key, value, and what follows.
 fn split_record(data: &[u8]) -> Result<(&[u8], &[u8], &[u8])> {
     let bad = || Error::invalid("pax record is malformed");
-    let space = data.iter().take(20).position(|&b| b == b' ').ok_or_else(bad)?;
+    let space = data
+        .iter()
+        .take(20)
+        .position(|&b| b == b' ')
+        .ok_or_else(bad)?;
     let length = usize::try_from(decimal(b"length", &data[..space])?).map_err(|_| bad())?;
     if length <= space + 1 || length > data.len() || data[length - 1] != b'\n' {
         return Err(bad());
@@ -120,14 +124,23 @@ fn decimal(key: &[u8], value: &[u8]) -> Result<u64> {
 
 /// `[-]SECONDS[.FRACTION]`; digits beyond nanoseconds are dropped.
 fn timestamp(value: &[u8]) -> Result<(i64, u32)> {
-    let bad = || Error::invalid(format!("pax time is not a number: \"{}\"", value.escape_ascii()));
+    let bad = || {
+        Error::invalid(format!(
+            "pax time is not a number: \"{}\"",
+            value.escape_ascii()
+        ))
+    };
     let text = std::str::from_utf8(value).map_err(|_| bad())?;
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
     };
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+    if !whole
+        .bytes()
+        .chain(fraction.bytes())
+        .all(|b| b.is_ascii_digit())
+    {
         return Err(bad());
     }
     let seconds: i64 = whole.parse().map_err(|_| bad())?;

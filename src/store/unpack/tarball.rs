@@ -85,7 +85,9 @@ impl<R: Read> Tarball<R> {
                 b'g' => pax::check_global(&self.extension(size)?)?,
                 _ => {
                     let records = records.unwrap_or_default();
-                    return self.entry(&header, size, long_path, long_link, records).map(Some);
+                    return self
+                        .entry(&header, size, long_path, long_link, records)
+                        .map(Some);
                 }
             }
         }
@@ -134,7 +136,12 @@ impl<R: Read> Tarball<R> {
 
     /// Old GNU sparse format: the map is in the header and in blocks behind it.
     fn sparse(&mut self, header: &tar::Header, mut entry: Entry) -> Result<Entry> {
-        let bad = || Error::invalid(format!("sparse map of \"{}\" is wrong", entry.path.escape_ascii()));
+        let bad = || {
+            Error::invalid(format!(
+                "sparse map of \"{}\" is wrong",
+                entry.path.escape_ascii()
+            ))
+        };
         let gnu = header.as_gnu().ok_or_else(bad)?;
         let mut map = Vec::new();
         let mut add = |block: &tar::GnuSparseHeader| -> Result<()> {
@@ -187,8 +194,11 @@ impl<R: Read> Tarball<R> {
         }
         if header.as_bytes().iter().all(|&b| b == 0) {
             // The mark is two zero blocks; one of them and nothing else is common.
-            if self.read_block(header.as_mut_bytes())? && header.as_bytes().iter().any(|&b| b != 0) {
-                return Err(Error::invalid("archive has a zero block between its entries"));
+            if self.read_block(header.as_mut_bytes())? && header.as_bytes().iter().any(|&b| b != 0)
+            {
+                return Err(Error::invalid(
+                    "archive has a zero block between its entries",
+                ));
             }
             return Ok(None);
         }
@@ -236,7 +246,9 @@ impl<R: Read> Tarball<R> {
         }
         self.begin_data(size)?;
         let mut data = Vec::with_capacity(size as usize);
-        self.by_ref().read_to_end(&mut data).map_err(|e| broken(&e))?;
+        self.by_ref()
+            .read_to_end(&mut data)
+            .map_err(|e| broken(&e))?;
         Ok(data)
     }
 
@@ -265,7 +277,9 @@ impl<R: Read> Tarball<R> {
 
 impl<R: Read> Read for Tarball<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+        let most = buffer
+            .len()
+            .min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
         if most == 0 {
             return Ok(0);
         }
@@ -291,7 +305,9 @@ fn broken(e: &io::Error) -> Error {
 fn set_once<T>(slot: &mut Option<T>, value: T, what: &str) -> Result<()> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Error::invalid(format!("two {what} entries describe one file"))),
+        Some(_) => Err(Error::invalid(format!(
+            "two {what} entries describe one file"
+        ))),
     }
 }
 
@@ -369,9 +385,9 @@ fn signed_number(field: &[u8], what: &str) -> Result<i64> {
     if first & 0x80 != 0 {
         // Two's complement, big-endian; bit 6 of the first byte is the sign.
         let start = i128::from(first & 0x7f) - if first & 0x40 != 0 { 0x80 } else { 0 };
-        let value = field[1..].iter().try_fold(start, |n, &b| {
-            n.checked_mul(256).map(|n| n + i128::from(b))
-        });
+        let value = field[1..]
+            .iter()
+            .try_fold(start, |n, &b| n.checked_mul(256).map(|n| n + i128::from(b)));
         return value.and_then(|n| i64::try_from(n).ok()).ok_or_else(bad);
     }
     let text = std::str::from_utf8(until_nul(field)).map_err(|_| bad())?;
@@ -428,7 +444,10 @@ mod tests {
     fn long_names_and_pax_sizes() {
         let long = "d/".repeat(80) + "f";
         let bytes = archive(&[
-            (header("././@LongLink", b'L', long.len() as u64 + 1), format!("{long}\0").as_bytes()),
+            (
+                header("././@LongLink", b'L', long.len() as u64 + 1),
+                format!("{long}\0").as_bytes(),
+            ),
             (header("short", b'0', 3), b"abc"),
             (header("pax", b'x', 9), b"9 size=5\n"),
             (header("sized", b'0', 0), b"hello"),
@@ -440,7 +459,10 @@ mod tests {
 
     #[test]
     fn truncation_anywhere_is_an_error_or_the_end() {
-        let bytes = archive(&[(header("a", b'0', 700), &[7; 700]), (header("b", b'5', 0), b"")]);
+        let bytes = archive(&[
+            (header("a", b'0', 700), &[7; 700]),
+            (header("b", b'5', 0), b""),
+        ]);
         for cut in 1..bytes.len() - 2 * BLOCK {
             let got = list(&bytes[..cut]);
             assert_eq!(got.is_ok(), cut == 1536, "cut at {cut}");
@@ -461,7 +483,11 @@ mod tests {
         wide.set_cksum();
         let cases: Vec<Vec<(tar::Header, &[u8])>> = vec![
             vec![name(b'L'), name(b'L'), (header("a", b'0', 0), b"")],
-            vec![name(b'L'), (header("p", b'x', 9), b"9 path=b\n"), (header("a", b'0', 0), b"")],
+            vec![
+                name(b'L'),
+                (header("p", b'x', 9), b"9 path=b\n"),
+                (header("a", b'0', 0), b""),
+            ],
             vec![name(b'L')],
             vec![(header("l", b'1', 4), b"data")],
             vec![(header("d", b'5', 4), b"data")],
@@ -469,11 +495,17 @@ mod tests {
             vec![(header("v", b'V', 0), b"")],
             vec![(header("u", b'Z', 0), b"")],
             vec![(header("x", b'x', 2 << 20), b"")],
-            vec![(header("g", b'g', 9), b"9 size=9\n"), (header("a", b'0', 0), b"")],
+            vec![
+                (header("g", b'g', 9), b"9 size=9\n"),
+                (header("a", b'0', 0), b""),
+            ],
             vec![(wrong_sum, b"")],
             vec![(negative, b"")],
             vec![(wide, b"")],
-            vec![(header("p", b'x', 27), b"27 size=999999999999999999\n"), (header("a", b'0', 0), b"")],
+            vec![
+                (header("p", b'x', 27), b"27 size=999999999999999999\n"),
+                (header("a", b'0', 0), b""),
+            ],
         ];
         for (i, case) in cases.iter().enumerate() {
             assert!(list(&archive(case)).is_err(), "case {i}");
@@ -486,7 +518,10 @@ mod tests {
         assert_eq!(signed_number(b"   644 \0", "n").unwrap(), 0o644);
         assert_eq!(signed_number(b"\0\0\0\0", "n").unwrap(), 0);
         assert_eq!(signed_number(&[0xff; 12], "n").unwrap(), -1);
-        assert_eq!(signed_number(&[0x80, 0, 0, 0, 0, 0, 1, 0], "n").unwrap(), 256);
+        assert_eq!(
+            signed_number(&[0x80, 0, 0, 0, 0, 0, 1, 0], "n").unwrap(),
+            256
+        );
         for bad in [b"0000x44\0", b"00 0644\0", b"+000644\0", b"-000001\0"] {
             assert!(signed_number(bad, "n").is_err());
         }

@@ -46,7 +46,10 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     pub fn new(root: BorrowedFd<'a>, options: Options) -> Result<Self> {
         let stat = fstat(root).context(|| "cannot read the directory to unpack into")?;
-        let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let own = (
+            nix::unistd::geteuid().as_raw(),
+            nix::unistd::getegid().as_raw(),
+        );
         // New files take the group of a setgid directory, or of any with bsdgroups.
         let certain = stat.st_mode & libc::S_ISGID == 0 && (stat.st_uid, stat.st_gid) == own;
         Ok(Self {
@@ -93,13 +96,18 @@ impl<'a> Tree<'a> {
             } else {
                 // Gone when a later entry replaced one of its parents.
                 match self.existing_dir(parent) {
-                    Ok(dir) => utimensat(&*dir, last, &time, &time, UtimensatFlags::NoFollowSymlink),
+                    Ok(dir) => {
+                        utimensat(&*dir, last, &time, &time, UtimensatFlags::NoFollowSymlink)
+                    }
                     Err(e) => Err(e),
                 }
             };
             match set {
                 Ok(()) | Err(Errno::ENOENT | Errno::ENOTDIR) => {}
-                Err(e) => return Err(e).context(|| format!("cannot set the time of \"{}\"", shown(&path))),
+                Err(e) => {
+                    return Err(e)
+                        .context(|| format!("cannot set the time of \"{}\"", shown(&path)));
+                }
             }
         }
         Ok(self.unpacked)
@@ -131,7 +139,8 @@ impl<'a> Tree<'a> {
         match self.make(entry, &dir, last, data) {
             Err(Failure::Errno(Errno::EEXIST)) => {
                 self.clear(&dir, path)?;
-                self.make(entry, &dir, last, data).map_err(Failure::into_error)
+                self.make(entry, &dir, last, data)
+                    .map_err(Failure::into_error)
             }
             made => made.map_err(Failure::into_error),
         }
@@ -162,7 +171,13 @@ impl<'a> Tree<'a> {
         }
         let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
         self.owner(entry, || {
-            fchownat(dir, last, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+            fchownat(
+                dir,
+                last,
+                Some(uid),
+                Some(gid),
+                AtFlags::AT_SYMLINK_NOFOLLOW,
+            )
         })?;
         let time = time_of(entry);
         utimensat(dir, last, &time, &time, UtimensatFlags::NoFollowSymlink)?;
@@ -179,14 +194,16 @@ impl<'a> Tree<'a> {
         if entry.size > LARGE_FILE {
             self.check_space(entry.size)?;
         }
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(entry.mode & 0o777);
         let mut file = File::from(openat(dir, last, flags, mode)?);
         match &entry.sparse {
             None => self.copy(data, &mut file, entry.size)?,
             Some(map) => {
                 for &(offset, length) in map {
-                    file.seek(SeekFrom::Start(offset)).context(|| "cannot write")?;
+                    file.seek(SeekFrom::Start(offset))
+                        .context(|| "cannot write")?;
                     self.copy(data, &mut file, length)?;
                 }
                 file.set_len(entry.size).context(|| "cannot write")?;
@@ -202,13 +219,17 @@ impl<'a> Tree<'a> {
     fn copy(&mut self, data: &mut Tarball<impl Read>, file: &mut File, length: u64) -> Result<()> {
         let mut left = length;
         while left > 0 {
-            let most = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let most = self
+                .buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
             let n = match data.read(&mut self.buffer[..most]) {
                 Ok(0) => return Err(Error::invalid("archive ends inside an entry")),
                 Ok(n) => n,
                 Err(e) => return Err(Error::invalid(e.to_string())),
             };
-            file.write_all(&self.buffer[..n]).context(|| "cannot write")?;
+            file.write_all(&self.buffer[..n])
+                .context(|| "cannot write")?;
             left -= n as u64;
         }
         Ok(())
@@ -233,7 +254,8 @@ impl<'a> Tree<'a> {
             Err(Errno::EEXIST) => {
                 let there = self.stat(&dir, last)?;
                 if is_kind(&there, libc::S_IFDIR) {
-                    let fd = rooted::open_child_dir(&dir, last).context(|| "cannot open directory")?;
+                    let fd =
+                        rooted::open_child_dir(&dir, last).context(|| "cannot open directory")?;
                     fchmod(&fd, mode).context(|| "cannot set mode")?;
                     fd
                 } else {
