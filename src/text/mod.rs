@@ -3,6 +3,7 @@
 
 pub mod escape;
 pub mod id;
+pub mod moment;
 pub mod name;
 mod name_words;
 pub mod size;
