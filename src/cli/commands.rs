@@ -1,6 +1,7 @@
 //! The table of commands. A command is added by its row here and a module;
 //! help, completion and manual pages follow.
 
+use super::container::logs::LogsArgs;
 use super::system::version::VersionArgs;
 use super::verb::Entry;
 use std::ffi::OsString;
@@ -12,11 +13,20 @@ pub struct Noun {
 }
 
 /// Management commands that have at least one command below them.
-pub static NOUNS: &[Noun] = &[];
+pub static NOUNS: &[Noun] = &[Noun {
+    name: "container",
+    about: "Manage containers",
+}];
 
 /// Every command. Common ones are listed in this order in the help.
-pub static COMMANDS: &[Entry] =
-    &[Entry::of::<VersionArgs>(&["version"], &[""], "Show the version information").common()];
+pub static COMMANDS: &[Entry] = &[
+    Entry::of::<LogsArgs>(
+        &["container logs", "logs"],
+        &["CONTAINER"],
+        "Fetch the logs of a container",
+    ),
+    Entry::of::<VersionArgs>(&["version"], &[""], "Show the version information").common(),
+];
 
 /// Entry points of wherry's own helper processes: name, and what runs with
 /// the arguments after the name; the result is the exit status.

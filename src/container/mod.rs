@@ -5,6 +5,7 @@ pub mod attach;
 pub mod create;
 pub mod exec;
 pub mod kill;
+pub mod logs;
 pub mod network;
 pub mod plan;
 pub mod relay;

@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 /// Reads what Docker reads: `42m`, `1h30m`, `2006-01-02[T15[:04[:05[.9]]]]`
 /// in `zone`, the same with `Z` or an offset, `1136073600[.000000001]`.
 pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-    if text != "0" {
-        if let Some(before) = duration(text) {
-            return now.checked_sub(before).ok();
-        }
+    if text != "0"
+        && let Some(before) = duration(text)
+    {
+        return now.checked_sub(before).ok();
     }
     seconds(text).or_else(|| zoned(text)).or_else(|| {
         let local: DateTime = text.parse().ok()?;
@@ -21,10 +21,10 @@ pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
 
 /// A date with `Z` or an offset; jiff wants a time of day before these.
 fn zoned(text: &str) -> Option<Timestamp> {
-    if let (Some(date), Some(offset)) = (text.get(..10), text.get(10..)) {
-        if offset.starts_with(['Z', 'z', '+', '-']) {
-            return format!("{date}T00:00{offset}").parse().ok();
-        }
+    if let (Some(date), Some(offset)) = (text.get(..10), text.get(10..))
+        && offset.starts_with(['Z', 'z', '+', '-'])
+    {
+        return format!("{date}T00:00{offset}").parse().ok();
     }
     text.parse().ok()
 }

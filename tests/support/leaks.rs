@@ -224,10 +224,10 @@ fn loops(roots: &[&Path]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for name in names("/sys/block") {
         let file = std::fs::read_to_string(format!("/sys/block/{name}/loop/backing_file"));
-        if let Ok(file) = file {
-            if roots.iter().any(|root| Path::new(&file).starts_with(root)) {
-                found.insert(format!("{name} {file}"));
-            }
+        if let Ok(file) = file
+            && roots.iter().any(|root| Path::new(&file).starts_with(root))
+        {
+            found.insert(format!("{name} {file}"));
         }
     }
     found
