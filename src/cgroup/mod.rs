@@ -3,6 +3,7 @@
 //! hybrid host, or without delegation, containers run without one, and a limit
 //! that was asked for is refused by name.
 
+pub mod devices;
 pub mod limits;
 mod place;
 

@@ -1,7 +1,7 @@
 //! Starting a container that exists.
 
 use super::{network, plan, state};
-use crate::cgroup::Place;
+use crate::cgroup::{Place, devices};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::digest::Digest;
@@ -12,6 +12,7 @@ use crate::record::container::{Container, State, Status};
 use crate::record::containers;
 use crate::userns::enter::Userns;
 use crate::userns::map::Maps;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// What `start` found.
@@ -103,19 +104,46 @@ fn layers(engine: &Engine, container: &Container) -> Result<Vec<PathBuf>> {
     engine.store()?.lower_dirs(&diff_ids)
 }
 
-fn make_cgroup(container: &Container) -> Result<Option<(PathBuf, std::os::fd::OwnedFd)>> {
+fn make_cgroup(container: &Container) -> Result<Option<(PathBuf, OwnedFd)>> {
     let limits = plan::limits::cgroup(&container.host_config);
     let place = Place::find();
     if !limits.is_none() {
         limits.check(place.as_ref())?;
     }
-    let Some(place) = place else { return Ok(None) };
+    let Some(place) = place else {
+        refuse_open_devices(container)?;
+        return Ok(None);
+    };
     let made = place.make(&container.id)?;
-    if let Err(e) = limits.apply(&made.0) {
+    if let Err(e) = limits
+        .apply(&made.0)
+        .and_then(|()| restrict_devices(container, &made.1))
+    {
         crate::cgroup::remove(&made.0);
         return Err(e);
     }
     Ok(Some(made))
+}
+
+/// Root without a cgroup has nothing that keeps a container from the host's
+/// disks.
+fn refuse_open_devices(container: &Container) -> Result<()> {
+    if !nix::unistd::geteuid().is_root() || container.host_config.privileged {
+        return Ok(());
+    }
+    Err(Error::unsupported(
+        "cannot keep the container from the host's devices: cgroup v2 is not mounted",
+    )
+    .hint("`mount -t cgroup2 none /sys/fs/cgroup` mounts it, or run wherry without root"))
+}
+
+/// Root's containers can make device nodes; which they can open is limited by
+/// their cgroup.
+fn restrict_devices(container: &Container, cgroup: &OwnedFd) -> Result<()> {
+    if !nix::unistd::geteuid().is_root() || container.host_config.privileged {
+        return Ok(());
+    }
+    devices::restrict(cgroup, &plan::devices::rules(&container.host_config)?)
 }
 
 /// `--log-driver` and its `--log-opt`.

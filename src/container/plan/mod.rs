@@ -1,5 +1,6 @@
 //! From a container's record to the plan of its start.
 
+pub mod devices;
 pub mod limits;
 mod mounts;
 mod process;

@@ -2,7 +2,7 @@
 //! children. Docker's defaults (moby, oci/defaults_linux.go) as data.
 
 use super::security::Security;
-use super::{c_path, c_string};
+use super::{c_path, c_string, devices};
 use crate::error::{Error, Result};
 use crate::paths::Paths;
 use crate::record::container::{BindOptions, Container, Mount as MountRequest};
@@ -10,7 +10,7 @@ use crate::runtime::plan::{Mount, Source, Step};
 use crate::sys::mount::{
     ATTR_NOATIME, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, ATTR_STRICTATIME,
 };
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Device nodes of every container.
@@ -152,32 +152,14 @@ impl Tree<'_> {
     /// `--device`, and with `--privileged` whatever the host has.
     fn host_devices(&self, steps: &mut Vec<Step>) -> Result<()> {
         for device in &self.container.host_config.devices {
-            let host = Path::new(&device.path_on_host);
-            let meta = std::fs::metadata(host).map_err(|e| {
-                // Docker ends with 127 here, and scripts may look at it.
-                Error::new(
-                    crate::error::Kind::NoSuchCommand,
-                    format!(
-                        "error gathering device information while adding custom device \"{}\": {}",
-                        device.path_on_host,
-                        crate::error::reason(&e)
-                    ),
-                )
-            })?;
-            let kind = meta.mode() & libc::S_IFMT;
-            if kind != libc::S_IFCHR && kind != libc::S_IFBLK {
-                return Err(Error::invalid(format!(
-                    "\"{}\" is not a device node",
-                    device.path_on_host
-                )));
-            }
+            let found = devices::find(device)?;
             let target = relative(&device.path_in_container)?;
             steps.push(self.device(
                 &device.path_on_host,
                 &target,
-                meta.rdev(),
-                kind,
-                meta.mode() & 0o777,
+                found.number,
+                found.kind,
+                found.permissions,
             )?);
         }
         if self.security.privileged {
