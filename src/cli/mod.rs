@@ -4,9 +4,11 @@
 //! arguments and the one function that runs it. Only this layer prints.
 
 pub mod commands;
-mod container;
+pub mod container;
 pub mod docs;
 mod front;
+#[cfg(test)]
+mod golden;
 mod help;
 mod parse;
 mod report;

@@ -20,12 +20,17 @@ pub fn run(entry: &Entry, front: &Front, args: &[OsString]) -> Result<u8> {
     }
 }
 
-/// The clap command of one entry, behaving as Go's pflag does: switches take
+/// The clap command of one entry. It behaves as Go's pflag does: switches take
 /// `=false`, an option takes any next word as its value, the last one wins.
 pub fn build(entry: &Entry) -> Command {
     let name = entry.paths[0].rsplit(' ').next().unwrap_or_default();
-    let command = (entry.build)(Command::new(name).no_binary_name(true))
-        .about(entry.about)
+    pflag((entry.build)(Command::new(name)).about(entry.about))
+}
+
+/// `command` with the manners that Docker's commands have.
+pub fn pflag(command: Command) -> Command {
+    let command = command
+        .no_binary_name(true)
         .args_override_self(true)
         .disable_help_flag(true)
         .disable_version_flag(true)

@@ -58,6 +58,8 @@ pub struct Config {
     pub env: Vec<String>,
     /// `None`: the image's.
     pub cmd: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
     /// The image as typed.
     pub image: String,
     pub volumes: Option<BTreeMap<String, serde_json::Map<String, serde_json::Value>>>,
@@ -70,6 +72,23 @@ pub struct Config {
     /// Seconds; -1 is for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<i64>,
+}
+
+/// How the container's health is asked for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Healthcheck {
+    /// `["NONE"]`: not at all.
+    pub test: Vec<String>,
+}
+
+impl Healthcheck {
+    /// `--no-healthcheck`: not even what the image asks for.
+    pub fn none() -> Self {
+        Self {
+            test: vec!["NONE".into()],
+        }
+    }
 }
 
 /// What the host grants: Docker's `HostConfig`.
@@ -89,6 +108,8 @@ pub struct HostConfig {
     pub auto_remove: bool,
     /// Rows and columns of the terminal at creation.
     pub console_size: [u16; 2],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     pub cap_add: Option<Vec<String>>,
     pub cap_drop: Option<Vec<String>>,
     pub cgroupns_mode: String,
@@ -153,6 +174,7 @@ impl Default for HostConfig {
             restart_policy: RestartPolicy::default(),
             auto_remove: false,
             console_size: [0, 0],
+            annotations: BTreeMap::new(),
             cap_add: None,
             cap_drop: None,
             cgroupns_mode: "private".into(),

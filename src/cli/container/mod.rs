@@ -1,3 +1,4 @@
 //! Commands about containers.
 
+pub mod flags;
 pub mod logs;

@@ -1,0 +1,182 @@
+//! The options that `run` and `create` share. One file per group that is
+//! written into the record, one per sort of value that needs reading. What is
+//! here is carried out; an option that cannot be is not here.
+
+pub mod address;
+pub mod detach_keys;
+mod device;
+pub mod env;
+mod labels;
+mod lines;
+mod logging;
+mod mount;
+mod network;
+mod process;
+mod publish;
+mod resources;
+mod security;
+mod storage;
+mod ulimit;
+mod volume;
+
+use crate::container::create::{CreateRequest, Pull};
+use crate::error::{Error, Result};
+use crate::record::container::{Config, HostConfig};
+use std::path::PathBuf;
+
+pub use process::Stream;
+
+/// Flatten this into a command's own arguments.
+#[derive(Debug, clap::Args)]
+pub struct CreateFlags {
+    /// Assign a name to the container
+    #[arg(long)]
+    name: Option<String>,
+    /// Set platform if server is multi-platform capable
+    #[arg(long)]
+    platform: Option<String>,
+    /// Pull image before running ("always", "missing", "never")
+    #[arg(long, default_value = "missing")]
+    pull: String,
+    /// Suppress the pull output
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write the container ID to the file
+    #[arg(long)]
+    cidfile: Option<PathBuf>,
+    /// Automatically remove the container and its associated anonymous
+    /// volumes when it exits
+    #[arg(long)]
+    rm: bool,
+    /// Restart policy to apply when a container exits
+    #[arg(long, default_value = "no")]
+    restart: String,
+    /// A directory of the host as root file system, instead of an image
+    #[arg(long, value_name = "dir")]
+    rootfs: Option<PathBuf>,
+    #[command(flatten)]
+    process: process::ProcessFlags,
+    #[command(flatten)]
+    storage: storage::StorageFlags,
+    #[command(flatten)]
+    network: network::NetworkFlags,
+    #[command(flatten)]
+    security: security::SecurityFlags,
+    #[command(flatten)]
+    resources: resources::ResourceFlags,
+    #[command(flatten)]
+    logging: logging::LoggingFlags,
+}
+
+impl CreateFlags {
+    pub fn interactive(&self) -> bool {
+        self.process.interactive
+    }
+    pub fn tty(&self) -> bool {
+        self.process.tty
+    }
+    pub fn remove(&self) -> bool {
+        self.rm
+    }
+    /// `-a`; empty when not given.
+    pub fn attach(&self) -> &[Stream] {
+        &self.process.attach
+    }
+
+    /// The image and the command from the words after the options. With
+    /// `--rootfs` there is no image, and every word is the command's.
+    pub fn split(&self, mut words: Vec<String>) -> (String, Vec<String>) {
+        if self.rootfs.is_some() || words.is_empty() {
+            return (String::new(), words);
+        }
+        let image = words.remove(0);
+        (image, words)
+    }
+
+    /// What is asked for. `image` is empty with `--rootfs`; an empty `command`
+    /// is the image's own.
+    pub fn into_request(self, image: &str, command: Vec<String>) -> Result<CreateRequest> {
+        let pull = self.pull()?;
+        if self.rm && !matches!(self.restart.as_str(), "no" | "") {
+            return Err(Error::usage(
+                "conflicting options: cannot specify both --restart and --rm",
+            ));
+        }
+        check_restart(&self.restart)?;
+        let mut config = Config {
+            image: image.to_string(),
+            cmd: (!command.is_empty()).then_some(command),
+            ..Config::default()
+        };
+        let mut host = HostConfig {
+            auto_remove: self.rm,
+            container_id_file: self
+                .cidfile
+                .as_ref()
+                .map(|p| p.display().to_string())
+                .unwrap_or_default(),
+            ..HostConfig::default()
+        };
+        self.process.apply(&mut config, &mut host)?;
+        self.storage.apply(&mut host)?;
+        self.network.apply(&mut config, &mut host)?;
+        self.security.apply(&mut host)?;
+        self.resources.apply(&mut host)?;
+        self.logging.apply(&mut host)?;
+        Ok(CreateRequest {
+            name: self.name,
+            platform: self.platform,
+            pull,
+            config,
+            host_config: host,
+            rootfs: self.rootfs,
+            cidfile: self.cidfile,
+        })
+    }
+
+    fn pull(&self) -> Result<Pull> {
+        match self.pull.as_str() {
+            "always" => Ok(Pull::Always),
+            "missing" | "" => Ok(Pull::Missing),
+            "never" => Ok(Pull::Never),
+            other => Err(Error::usage(format!(
+                "invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\""
+            ))),
+        }
+    }
+}
+
+fn check_restart(policy: &str) -> Result<()> {
+    let (name, count) = policy.split_once(':').unwrap_or((policy, ""));
+    if !count.is_empty() && count.parse::<u32>().is_err() {
+        return Err(Error::usage(
+            "invalid restart policy format: maximum retry count must be an integer",
+        ));
+    }
+    match name {
+        "no" | "" => Ok(()),
+        "always" | "unless-stopped" | "on-failure" => Err(Error::unsupported(format!(
+            "--restart {policy} is not supported yet"
+        ))),
+        _ => Err(Error::invalid(format!(
+            "invalid restart policy: unknown policy '{name}'"
+        ))),
+    }
+}
+
+/// `KEY=value`, or `KEY` with an empty value.
+fn pair(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    if key.is_empty() {
+        return Err(Error::usage(format!("'{text}' has no name before the '='")));
+    }
+    Ok((key.to_string(), value.to_string()))
+}
+
+/// `None` for an empty list: what Docker writes as null.
+fn listed<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+#[cfg(test)]
+mod tests;
