@@ -22,6 +22,7 @@ pub mod userns;
 // L2
 pub mod network;
 pub mod record;
+pub mod registry;
 pub mod runtime;
 pub mod store;
 // L3

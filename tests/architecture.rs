@@ -25,6 +25,8 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("text", "error"),
     ("fs", "error"),
     ("sys", "error"),
+    // registries.conf speaks of image references.
+    ("config", "image"),
 ];
 
 /// Package (or keyword), and the only places that may use it.

@@ -1,11 +1,15 @@
-//! What the user and the host have configured: registries and logins.
+//! What the user and the host have configured: registries, logins, proxies.
 //! Reads files and (with paths.rs, alone below the command line) the environment.
 
 pub mod login;
+pub mod proxies;
 pub mod registries;
+pub mod source;
 
 pub use login::{Credential, Logins};
+pub use proxies::Proxies;
 pub use registries::{Endpoint, Registries};
+pub use source::Source;
 
 use crate::error::{Context, Error, Result};
 use std::io::Read;

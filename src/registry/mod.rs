@@ -1,0 +1,83 @@
+//! The client side of the OCI distribution protocol: manifests, tags and blobs
+//! over HTTP. Knows nothing about disks; everything it hands out is checked
+//! against the digest that was asked for, or must be by the caller (blobs).
+//!
+//! ```text
+//! client   an image's sources in order: mirrors, then the registry
+//!   blob     one blob as a reader that survives broken connections
+//!   session  one source: login, retries, statuses to errors
+//!     auth     challenges and tokens
+//!     wire     one request with its redirects: where credentials may go
+//!       resolve  names to addresses without libc
+//! ```
+
+mod auth;
+mod blob;
+mod challenge;
+mod client;
+mod failure;
+mod resolve;
+mod retry;
+mod session;
+mod target;
+mod tls;
+mod wire;
+
+pub use blob::BlobReader;
+pub use client::{Client, Fetched};
+
+use crate::config::Proxies;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How patient to be. [`Options::default`] is for people; tests are quicker.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub proxies: Proxies,
+    /// How often to try one request in all.
+    pub tries: u32,
+    /// The wait before the second try; it doubles up to `longest_wait`.
+    pub first_wait: Duration,
+    /// Also the most that a registry may ask us to wait (Retry-After).
+    pub longest_wait: Duration,
+    /// A connection that brings (nearly) nothing for so long is dead.
+    pub stall: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            proxies: Proxies::default(),
+            tries: 5,
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How the work on one object is followed and given up from outside.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// Told before each wait for another try.
+    pub retrying: &'a (dyn Fn(Duration) + Sync),
+    /// Set when nobody wants the result any more.
+    pub cancelled: &'a AtomicBool,
+}
+
+impl Watch<'static> {
+    /// Nobody watches.
+    pub fn nobody() -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self {
+            retrying: &|_| {},
+            cancelled: &NEVER,
+        }
+    }
+}
+
+impl Watch<'_> {
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
