@@ -1,32 +1,204 @@
-//! A container's way to the network: which it asked for, and its files in /etc.
+//! A container's way to the network, prepared by the command that starts it:
+//! published ports are bound and helpers found before anything of the
+//! container exists, and its files in /etc are written from the same facts.
 
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::monitor::protocol::{Init, Network};
-use crate::paths::Paths;
-use crate::record::container::Container;
+use crate::network::etc::{self, Resolver, Wanted};
+use crate::network::publish::{self, Listener, Protocol, Publication};
+use crate::network::uplink::{ADDRESS, DNS, Target, Uplink};
+use crate::record::container::{Container, HostConfig, PortBinding, Status};
+use crate::record::containers;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A helper that takes longer leaves the container without a way out.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is prepared before the container starts.
-pub struct Attachment {}
+pub struct Attachment {
+    /// The way out of the default network.
+    uplink: Option<Uplink>,
+    run_dir: PathBuf,
+    listeners: Vec<Listener>,
+    warnings: RefCell<Vec<String>>,
+}
 
 impl Attachment {
-    pub fn prepare(_container: &Container) -> Result<Self> {
-        Ok(Self {})
+    pub fn prepare(engine: &Engine, container: &Container) -> Result<Self> {
+        let host = &container.host_config;
+        let mut attachment = Self {
+            uplink: None,
+            run_dir: engine.paths.run_container(&container.id),
+            listeners: Vec::new(),
+            warnings: RefCell::default(),
+        };
+        let wanted = publications(container)?;
+        if !is_default(host) {
+            if host.network_mode == "host" && !wanted.is_empty() {
+                attachment
+                    .warn("Published ports are discarded when using host network mode".into());
+            }
+            return Ok(attachment);
+        }
+        attachment.uplink = Some(Uplink::find()?);
+        attachment.listeners = publish::bind(&wanted, &|protocol, address| {
+            taken_by_ours(engine, protocol, address)
+        })?;
+        Ok(attachment)
     }
 
     pub fn wants_uplink(&self) -> bool {
-        false
+        self.uplink.is_some()
+    }
+
+    pub fn take_listeners(&mut self) -> Vec<Listener> {
+        std::mem::take(&mut self.listeners)
+    }
+
+    /// The ports as they were bound, in the form of the record.
+    pub fn ports(&self) -> BTreeMap<String, Vec<PortBinding>> {
+        let mut ports: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
+        for listener in &self.listeners {
+            let protocol = match listener.socket {
+                publish::Socket::Tcp(_) => Protocol::Tcp,
+                publish::Socket::Udp(_) => Protocol::Udp,
+            };
+            ports
+                .entry(format!("{}/{protocol}", listener.container_port))
+                .or_default()
+                .push(PortBinding {
+                    host_ip: listener.host.ip().to_string(),
+                    host_port: listener.host.port().to_string(),
+                });
+        }
+        ports
     }
 
     /// hosts, hostname and resolv.conf.
     pub fn files(&self, container: &Container) -> Result<Vec<(&'static str, String)>> {
+        let (config, host) = (&container.config, &container.host_config);
+        let gateway = etc::host_address();
+        let extra = host
+            .extra_hosts
+            .iter()
+            .flatten()
+            .map(|spec| etc::extra_host(spec, gateway))
+            .collect::<Result<Vec<_>>>()?;
+        let wanted = Wanted {
+            servers: &host.dns,
+            search: &host.dns_search,
+            options: &host.dns_options,
+        };
+        let of_host = host.network_mode == "host";
+        let hosts = if of_host {
+            etc::hosts_of_host(
+                &std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
+                &extra,
+            )
+        } else {
+            let own = self.uplink.is_some().then_some(IpAddr::V4(ADDRESS));
+            etc::hosts(&extra, own, &config.hostname, &config.domainname)
+        };
+        let untouched =
+            host.dns.is_empty() && host.dns_search.is_empty() && host.dns_options.is_empty();
+        let resolv = if of_host && untouched {
+            std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()
+        } else {
+            let forward = self.uplink.is_some().then_some(IpAddr::V4(DNS));
+            Resolver::of_host().for_container(wanted, forward)?.text()
+        };
         Ok(vec![
-            ("hosts", "127.0.0.1\tlocalhost\n".to_string()),
-            ("hostname", format!("{}\n", container.config.hostname)),
-            ("resolv.conf", String::new()),
+            ("hosts", hosts),
+            (
+                "hostname",
+                etc::hostname(&config.hostname, &config.domainname),
+            ),
+            ("resolv.conf", resolv),
         ])
     }
 
-    pub fn connect(self, _init: &Init, _paths: &Paths, _container: &Container) -> Result<Network> {
-        Ok(Network::default())
+    /// Gives the container's network namespace its way out. A host without
+    /// one is no reason not to run: that is a warning.
+    pub fn connect(&self, init: &Init) -> Result<Network> {
+        let (Some(uplink), Some(paths)) = (&self.uplink, &init.uplink) else {
+            return Ok(Network::default());
+        };
+        let target = Target {
+            userns: paths.userns.as_ref().map(PathBuf::from),
+            netns: PathBuf::from(&paths.netns),
+            run_dir: self.run_dir.clone(),
+        };
+        match uplink
+            .start(target)
+            .and_then(|starting| starting.finish(PATIENCE))
+        {
+            Ok(_) => Ok(Network {
+                address: ADDRESS.to_string(),
+            }),
+            Err(e) => {
+                self.warn(e.message().to_string());
+                Ok(Network::default())
+            }
+        }
     }
+
+    fn warn(&self, text: String) {
+        self.warnings.borrow_mut().push(text);
+    }
+
+    /// What the user is to be told.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.borrow().clone()
+    }
+}
+
+fn is_default(host: &HostConfig) -> bool {
+    matches!(host.network_mode.as_str(), "" | "default" | "bridge")
+}
+
+/// `-p`, and with `-P` every exposed port that has none.
+fn publications(container: &Container) -> Result<Vec<Publication>> {
+    let host = &container.host_config;
+    let mut all = Vec::new();
+    for (key, bindings) in &host.port_bindings {
+        for binding in bindings {
+            all.push(Publication::recorded(
+                key,
+                &binding.host_ip,
+                &binding.host_port,
+            )?);
+        }
+    }
+    if host.publish_all_ports {
+        for key in container.config.exposed_ports.keys() {
+            if !host.port_bindings.contains_key(key) {
+                all.push(Publication::recorded(key, "", "")?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Whether a container of ours publishes there.
+fn taken_by_ours(engine: &Engine, protocol: Protocol, address: SocketAddr) -> bool {
+    let suffix = format!("/{protocol}");
+    let port = address.port().to_string();
+    containers::ids(&engine.paths)
+        .unwrap_or_default()
+        .iter()
+        .any(|id| {
+            containers::state(&engine.paths, id).is_ok_and(|state| {
+                super::state::truth(&state).status == Status::Running
+                    && state
+                        .ports
+                        .iter()
+                        .filter(|(key, _)| key.ends_with(&suffix))
+                        .any(|(_, bindings)| bindings.iter().any(|b| b.host_port == port))
+            })
+        })
 }

@@ -18,9 +18,16 @@ use std::path::PathBuf;
 /// What `start` found.
 pub enum Started {
     /// It runs now, and we are attached.
-    Now(Client),
+    Now(Launched),
     /// It ran already.
     Before,
+}
+
+/// A container that runs because of us.
+pub struct Launched {
+    pub client: Client,
+    /// What the user is to be told.
+    pub warnings: Vec<String>,
 }
 
 /// Starts the container `wanted` names.
@@ -53,7 +60,7 @@ pub fn launch(
     mut container: Container,
     state: State,
     size: (u16, u16),
-) -> Result<Client> {
+) -> Result<Launched> {
     container.host_config.console_size = [size.0, size.1];
     let rootless = !nix::unistd::geteuid().is_root();
     let maps = if rootless {
@@ -63,7 +70,7 @@ pub fn launch(
     };
     let layers = layers(engine, &container)?;
     let plan = plan::build(&engine.paths, &container, &layers, maps.as_ref())?;
-    let network = network::Attachment::prepare(&container)?;
+    let mut network = network::Attachment::prepare(engine, &container)?;
     let cgroup = make_cgroup(&container)?;
     let job = Job {
         paths: engine.paths.clone(),
@@ -78,7 +85,11 @@ pub fn launch(
         files: network.files(&container)?,
         uplink: network.wants_uplink(),
         cgroup,
-        state,
+        state: State {
+            ports: network.ports(),
+            ..state
+        },
+        listeners: network.take_listeners(),
     };
     let userns = if rootless {
         Userns::find(&engine.paths)?
@@ -86,8 +97,10 @@ pub fn launch(
         Userns::Own
     };
     let maps = maps.unwrap_or_else(Maps::none);
-    spawn::spawn(job, userns, &maps, |init| {
-        network.connect(init, &engine.paths, &container)
+    let client = spawn::spawn(job, userns, &maps, |init| network.connect(init))?;
+    Ok(Launched {
+        client,
+        warnings: network.warnings(),
     })
 }
 

@@ -55,7 +55,9 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
         if !now.cgroup.is_empty() {
             crate::cgroup::remove(std::path::Path::new(&now.cgroup));
         }
-        let _ = std::fs::remove_dir_all(paths.run_container(id));
+        let run_dir = paths.run_container(id);
+        crate::network::uplink::stop(&run_dir);
+        let _ = std::fs::remove_dir_all(run_dir);
     }
     Ok(now)
 }

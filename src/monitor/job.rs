@@ -1,6 +1,7 @@
 //! What a monitor is given by the command that forks it.
 
 use crate::logs::Caps;
+use crate::network::publish::Listener;
 use crate::paths::Paths;
 use crate::record::container::State;
 use crate::runtime::plan::Plan;
@@ -28,6 +29,8 @@ pub struct Job {
     pub files: Vec<(&'static str, String)>,
     /// Ask the command for an uplink once the network namespace exists.
     pub uplink: bool,
+    /// Published ports: sockets bound in the host's network namespace.
+    pub listeners: Vec<Listener>,
     /// The container's cgroup: where it is, and a descriptor to clone into.
     pub cgroup: Option<(PathBuf, OwnedFd)>,
 }

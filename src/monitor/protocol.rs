@@ -67,9 +67,8 @@ pub struct UplinkPaths {
 /// Payload of Network: what the uplink gave.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Network {
+    /// Empty: none, it has `lo` alone.
     pub address: String,
-    /// The helper to end with the container.
-    pub helper: Option<crate::sys::procfs::Process>,
 }
 
 /// Payload of Failed.

@@ -29,6 +29,8 @@ pub struct Running {
     /// The overlay's mount; see [`Ready::root`].
     pub root: Option<OwnedFd>,
     pub network: Network,
+    /// The container's network namespace, where ports are to be carried into.
+    pub netns: Option<OwnedFd>,
     pub state: State,
 }
 
@@ -58,7 +60,12 @@ pub fn start(job: &mut Job, client: &End) -> Result<Running> {
             drop(streams);
             let begun = begin(job, client, &parent, pid);
             match begun {
-                Ok((ready, network, state)) => Ok(Running {
+                Ok(Begun {
+                    ready,
+                    network,
+                    netns,
+                    state,
+                }) => Ok(Running {
                     pidfd,
                     stdin: ends.stdin,
                     stdout: ends.stdout,
@@ -66,6 +73,7 @@ pub fn start(job: &mut Job, client: &End) -> Result<Running> {
                     terminal: ready.terminal,
                     root: ready.root,
                     network,
+                    netns,
                     state,
                 }),
                 Err(e) => {
@@ -78,13 +86,16 @@ pub fn start(job: &mut Job, client: &End) -> Result<Running> {
     }
 }
 
+/// What [`begin`] brings.
+struct Begun {
+    ready: Ready,
+    network: Network,
+    netns: Option<OwnedFd>,
+    state: State,
+}
+
 /// Leads the child to its program.
-fn begin(
-    job: &mut Job,
-    client: &End,
-    parent: &ParentEnd,
-    pid: i32,
-) -> Result<(Ready, Network, State)> {
+fn begin(job: &mut Job, client: &End, parent: &ParentEnd, pid: i32) -> Result<Begun> {
     if let Some((uid_map, gid_map)) = &job.plan.id_maps {
         write_maps(pid, uid_map, gid_map)?;
     }
@@ -94,7 +105,7 @@ fn begin(
         .context(|| "cannot talk to the container's process")?;
     // While the child builds its root on the other core: the record. From now
     // on a lost monitor leaves a container that others find.
-    let state = record_running(job, pid)?;
+    let mut state = record_running(job, pid)?;
     let init = Init {
         pid,
         uplink: netns.as_ref().map(uplink_paths),
@@ -112,9 +123,13 @@ fn begin(
     let files = Files::read(ready.passwd.take(), ready.group.take());
     let user = users::resolve(&job.user, &job.group_add, &files)?;
     let network = match netns {
-        Some(_) => wait_network(client)?,
-        None => Network::default(),
+        Some(_) if job.uplink => wait_network(client)?,
+        _ => Network::default(),
     };
+    state.ip_address.clone_from(&network.address);
+    if !network.address.is_empty() {
+        write_state(job, &state)?;
+    }
     parent.user(&user).map_err(|_| {
         Error::invalid(format!(
             "user \"{}\" is in more than {} groups",
@@ -123,7 +138,12 @@ fn begin(
         ))
     })?;
     match hear(job, parent)? {
-        Heard::End => Ok((ready, network, state)),
+        Heard::End => Ok(Begun {
+            ready,
+            network,
+            netns,
+            state,
+        }),
         _ => Err(Error::internal(
             "the container's process said something out of turn",
         )),

@@ -3,11 +3,13 @@
 //! else.
 
 use super::job::Job;
-use super::protocol::{End, Kind};
+use super::protocol::{End, Kind, Network};
 use super::start::{self, Running};
 use super::streams::{Client, Input, Output, Progress};
 use crate::error::{Context, Error, Result};
 use crate::logs::{Stream, Writer};
+use crate::network::forward::Forwarder;
+use crate::network::publish::Listener;
 use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::pidfd::{self, Ended};
@@ -41,6 +43,7 @@ fn detach(job: &Job, client: &End) {
         client.as_fd().as_raw_fd(),
         job.plan.process.stub.as_raw_fd(),
     ];
+    keep.extend(job.listeners.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.cgroup.iter().map(|(_, fd)| fd.as_raw_fd()));
     clone::keep_only(&mut keep);
 }
@@ -62,13 +65,13 @@ fn give_up(job: &Job, client: &End, error: &Error) {
 }
 
 /// The poll loop and what follows it.
-fn live(job: Job, socket: End, running: Running) {
+fn live(mut job: Job, socket: End, running: Running) {
     let init = running.pidfd.as_fd();
     let state = running.state.clone();
     // A command that is gone cannot be told; the container runs all the same.
     let told = socket.send_with(Kind::Started, &[], Some(init));
     let client = told.ok().and_then(|()| Client::new(socket).ok());
-    let mut life = match Life::new(&job, running, client) {
+    let mut life = match Life::new(&mut job, running, client) {
         Ok(life) => life,
         Err(_) => clone::exit(1),
     };
@@ -87,11 +90,11 @@ struct Life {
     stdin_once: bool,
     /// Keeps the overlay's file system from syncing at the container's exit.
     _root: Option<OwnedFd>,
-    helper: Option<Process>,
+    forwarder: Option<Forwarder>,
 }
 
 impl Life {
-    fn new(job: &Job, running: Running, client: Option<Client>) -> Result<Self> {
+    fn new(job: &mut Job, running: Running, client: Option<Client>) -> Result<Self> {
         let mut outputs = Vec::new();
         let mut add = |fd: OwnedFd, stream| {
             Output::new(fd, stream)
@@ -127,7 +130,11 @@ impl Life {
             log,
             stdin_once: job.stdin_once,
             _root: running.root,
-            helper: running.network.helper,
+            forwarder: forwarder(
+                std::mem::take(&mut job.listeners),
+                running.netns,
+                &running.network,
+            ),
         })
     }
 
@@ -153,6 +160,10 @@ impl Life {
             self.pidfd.as_fd(),
         ));
         fds.push(input_interest(self.input.as_ref(), self.pidfd.as_fd()));
+        fds.push(match &self.forwarder {
+            Some(forwarder) => PollFd::new(forwarder.fd(), PollFlags::POLLIN),
+            None => PollFd::new(self.pidfd.as_fd(), PollFlags::empty()),
+        });
         let wanted = if full {
             PollFlags::empty()
         } else {
@@ -166,7 +177,8 @@ impl Life {
         let ready = Ready {
             client: events(&fds[1]),
             input: events(&fds[2]),
-            outputs: fds[3..]
+            forwarder: !events(&fds[3]).is_empty(),
+            outputs: fds[4..]
                 .iter()
                 .map(|fd| !full && !events(fd).is_empty())
                 .collect(),
@@ -186,8 +198,14 @@ impl Life {
         {
             self.hear_client();
         }
-        if !ready.input.is_empty() && self.input.as_mut().is_some_and(|i| i.flush().is_err()) {
+        // An error on its own: the container has closed its stdin.
+        let closed = ready.input.contains(PollFlags::POLLERR);
+        let flush = |input: &mut Input| closed || input.flush().is_err();
+        if !ready.input.is_empty() && self.input.as_mut().is_some_and(flush) {
             self.input = None;
+        }
+        if let Some(forwarder) = self.forwarder.as_mut().filter(|_| ready.forwarder) {
+            forwarder.turn();
         }
         for i in (0..ready.outputs.len()).rev() {
             let full = self.client.as_ref().is_some_and(Client::is_full);
@@ -279,6 +297,7 @@ impl Life {
 struct Ready {
     client: PollFlags,
     input: PollFlags,
+    forwarder: bool,
     outputs: Vec<bool>,
 }
 
@@ -287,6 +306,7 @@ impl Default for Ready {
         Self {
             client: PollFlags::empty(),
             input: PollFlags::empty(),
+            forwarder: false,
             outputs: Vec::new(),
         }
     }
@@ -323,12 +343,7 @@ fn input_interest<'a>(input: Option<&'a Input>, other: BorrowedFd<'a>) -> PollFd
 
 /// Records how it ended, tells the command, and leaves nothing behind.
 fn finish(job: &Job, mut state: State, life: Life, ended: Ended) {
-    let Life {
-        client,
-        helper,
-        log,
-        ..
-    } = life;
+    let Life { client, log, .. } = life;
     drop(log);
     state.status = Status::Exited;
     state.exit_code = ended.status();
@@ -339,9 +354,7 @@ fn finish(job: &Job, mut state: State, life: Life, ended: Ended) {
         .cgroup
         .as_ref()
         .is_some_and(|(path, _)| crate::cgroup::was_oom_killed(path));
-    if let Some(helper) = helper {
-        end_helper(helper);
-    }
+    crate::network::uplink::stop(&job.paths.run_container(&job.id));
     let _ = start::write_state(job, &state);
     let trash = job
         .auto_remove
@@ -363,11 +376,14 @@ fn clean_up(job: &Job) {
     let _ = std::fs::remove_dir_all(job.paths.run_container(&job.id));
 }
 
-/// The uplink's helper; it is not waited for.
-fn end_helper(helper: Process) {
-    if let Ok(pidfd) = pidfd::open(helper.pid)
-        && helper.lives()
-    {
-        let _ = pidfd::signal(&pidfd, libc::SIGTERM);
+/// Carries published ports into the container, when there are any.
+fn forwarder(
+    listeners: Vec<Listener>,
+    netns: Option<OwnedFd>,
+    network: &Network,
+) -> Option<Forwarder> {
+    if listeners.is_empty() {
+        return None;
     }
+    Forwarder::new(listeners, netns?, network.address.parse().ok()).ok()
 }

@@ -39,6 +39,15 @@ pub struct Listener {
     pub container_port: u16,
 }
 
+impl std::os::fd::AsRawFd for Listener {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.as_raw_fd(),
+            Socket::Udp(socket) => socket.as_raw_fd(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub enum Socket {
     Tcp(TcpListener),
