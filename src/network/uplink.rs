@@ -7,7 +7,7 @@
 //! the container's run directory, and whoever finds the container ended (the
 //! monitor, or the next command when the monitor was killed) calls [`stop`].
 
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Result};
 use crate::sys::{helper, pidfd, procfs};
 use std::fs::File;
 use std::io::Read;
@@ -121,46 +121,45 @@ impl Starting {
     pub fn finish(self, limit: Duration) -> Result<Helper> {
         let deadline = Instant::now() + limit;
         let mut starting = self;
+        let mut reasons = Vec::new();
         loop {
-            let failure = match starting.settle(deadline) {
+            match starting.settle(deadline) {
                 Ok(helper) => return Ok(helper),
-                Err(failure) => failure,
-            };
-            if starting.rest.is_empty() {
-                stop(&starting.target.run_dir);
-                return Err(failure);
+                Err(reason) => reasons.push(format!("{}: {reason}", starting.kind.name())),
             }
-            starting = launch(starting.rest, starting.target)?;
+            let Starting { rest, target, .. } = starting;
+            if rest.is_empty() {
+                stop(&target.run_dir);
+                return Err(no_way_out(&reasons));
+            }
+            starting = launch(rest, target)?;
         }
     }
 
-    fn settle(&mut self, deadline: Instant) -> Result<Helper> {
+    /// The helper when it is ready, or why it will not be.
+    fn settle(&mut self, deadline: Instant) -> Result<Helper, String> {
         let ready = match self.kind {
             Helpers::Pasta => self.pasta_ready(deadline),
             Helpers::Slirp => self.slirp_ready(deadline),
         };
-        let failed = |why: &str| {
-            Error::unavailable(format!("the container has no way out: {} failed: {why}", self.kind.name()))
-                .hint("the container runs with its loopback interface only; `ip route` on the host shows whether there is a default route")
+        let run_dir = &self.target.run_dir;
+        let failure = match ready {
+            Ok(Some(pid)) => match procfs::start_time(pid) {
+                Some(start_time) => {
+                    let helper = Helper { pid, start_time };
+                    return helper
+                        .save(run_dir)
+                        .map(|()| helper)
+                        .map_err(|e| e.to_string());
+                }
+                None => last_words(run_dir),
+            },
+            Ok(None) => last_words(run_dir),
+            Err(e) => e.to_string(),
         };
-        match ready {
-            Ok(Some(pid)) => {
-                let start_time =
-                    procfs::start_time(pid).ok_or_else(|| failed("it ended at once"))?;
-                let helper = Helper { pid, start_time };
-                helper.save(&self.target.run_dir)?;
-                Ok(helper)
-            }
-            outcome => {
-                let why = match outcome {
-                    Err(e) => e.to_string(),
-                    Ok(_) => last_words(&self.target.run_dir),
-                };
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                Err(failed(&why))
-            }
-        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        Err(failure)
     }
 
     /// pasta goes to the background, which ends the process we started, when
@@ -259,6 +258,20 @@ impl Helpers {
     }
 }
 
+fn no_way_out(reasons: &[String]) -> Error {
+    let tun = "/dev/net/tun";
+    let usable = File::options().read(true).write(true).open(tun).is_ok();
+    let hint = match usable {
+        true => "`ip route` on the host shows whether there is a default route".to_string(),
+        false => format!("{tun} cannot be opened: as root, `modprobe tun` and `chmod 0666 {tun}`"),
+    };
+    let message = format!(
+        "the container has no way out ({}), only its loopback interface",
+        reasons.join("; ")
+    );
+    Error::unavailable(message).hint(hint)
+}
+
 fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
     let program = programs.remove(0);
     let dir = &target.run_dir;
@@ -338,7 +351,11 @@ fn last_words(run_dir: &Path) -> String {
     if let Ok(file) = File::open(run_dir.join(LOG_FILE)) {
         let _ = file.take(64 << 10).read_to_string(&mut log);
     }
-    let noise = |line: &&str| !line.trim().is_empty() && !line.starts_with("Failed to send");
+    let noise = |line: &&str| {
+        !line.trim().is_empty()
+            && !line.starts_with("Failed to send")
+            && !line.starts_with("child failed")
+    };
     match log.lines().rfind(noise) {
         Some(line) => line.trim().to_string(),
         None => "it gave no reason".into(),
@@ -346,10 +363,13 @@ fn last_words(run_dir: &Path) -> String {
 }
 
 /// A regular file of root that nobody else can write, in such a directory.
+/// Root is the owner of `/`: in a user namespace that does not map it, its
+/// files belong to the overflow id.
 fn is_trusted(path: &Path) -> bool {
+    let root = std::fs::metadata("/").map_or(0, |meta| meta.uid());
     let of_root = |path: &Path| {
         let meta = std::fs::metadata(path).ok()?;
-        (meta.uid() == 0 && meta.mode() & 0o022 == 0).then_some(meta)
+        (meta.uid() == root && meta.mode() & 0o022 == 0).then_some(meta)
     };
     let dir = path.parent().and_then(of_root).is_some();
     dir && of_root(path).is_some_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
@@ -358,6 +378,7 @@ fn is_trusted(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use std::os::unix::fs::PermissionsExt;
 
     fn directory(name: &str) -> PathBuf {
@@ -444,7 +465,7 @@ mod tests {
         assert_eq!(last_words(&dir), "it gave no reason");
         std::fs::write(
             dir.join(LOG_FILE),
-            "a\nNo routable interface\n\nFailed to send 9 bytes to syslog\n",
+            "a\nNo routable interface\n\nFailed to send 9 bytes to syslog\nchild failed(1)\n",
         )
         .unwrap();
         assert_eq!(last_words(&dir), "No routable interface");

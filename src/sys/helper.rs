@@ -29,3 +29,29 @@ pub fn command(program: &Path) -> Command {
     }
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a shell started in this way sees of us.
+    #[test]
+    fn nothing_of_ours_reaches_a_helper() {
+        let inherited = std::fs::File::open("/dev/null").unwrap();
+        nix::fcntl::fcntl(&inherited, nix::fcntl::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+        let script = "pwd; ls /proc/$$/fd | tr '\\n' ' '; tr '\\0' ' ' </proc/$$/environ; cut -d' ' -f1,6 /proc/$$/stat";
+        let output = command(Path::new("/bin/sh"))
+            .args(["-c", script])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (pid, session) = text.lines().last().unwrap().rsplit_once(' ').unwrap();
+        assert!(pid.ends_with(session), "{text}");
+        let expected = "/\n0 1 2 LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin ";
+        assert_eq!(
+            text.strip_suffix(&format!("{session} {session}\n"))
+                .unwrap(),
+            expected
+        );
+    }
+}

@@ -2,6 +2,7 @@
 //! (util-linux); as an ordinary user the tests run again in a user namespace.
 
 mod forward;
+mod uplink;
 
 use std::os::fd::OwnedFd;
 use std::process::Command;
