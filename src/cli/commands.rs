@@ -1,7 +1,15 @@
 //! The table of commands. A command is added by its row here and a module;
 //! help, completion and manual pages follow.
 
+use super::container::create::CreateArgs;
+use super::container::exec::ExecArgs;
+use super::container::kill::KillArgs;
 use super::container::logs::LogsArgs;
+use super::container::rm::RmArgs;
+use super::container::run::RunArgs;
+use super::container::start::StartArgs;
+use super::container::stop::StopArgs;
+use super::container::wait::WaitArgs;
 use super::system::version::VersionArgs;
 use super::verb::Entry;
 use std::ffi::OsString;
@@ -20,6 +28,48 @@ pub static NOUNS: &[Noun] = &[Noun {
 
 /// Every command. Common ones are listed in this order in the help.
 pub static COMMANDS: &[Entry] = &[
+    Entry::of::<RunArgs>(
+        &["container run", "run"],
+        &["IMAGE [COMMAND] [ARG...]"],
+        "Create and run a new container from an image",
+    )
+    .common(),
+    Entry::of::<ExecArgs>(
+        &["container exec", "exec"],
+        &["CONTAINER COMMAND [ARG...]"],
+        "Execute a command in a running container",
+    )
+    .common(),
+    Entry::of::<CreateArgs>(
+        &["container create", "create"],
+        &["IMAGE [COMMAND] [ARG...]"],
+        "Create a new container",
+    ),
+    Entry::of::<KillArgs>(
+        &["container kill", "kill"],
+        &["CONTAINER [CONTAINER...]"],
+        "Kill one or more running containers",
+    ),
+    Entry::of::<RmArgs>(
+        &["container rm", "container remove", "rm"],
+        &["CONTAINER [CONTAINER...]"],
+        "Remove one or more containers",
+    ),
+    Entry::of::<StartArgs>(
+        &["container start", "start"],
+        &["CONTAINER [CONTAINER...]"],
+        "Start one or more stopped containers",
+    ),
+    Entry::of::<StopArgs>(
+        &["container stop", "stop"],
+        &["CONTAINER [CONTAINER...]"],
+        "Stop one or more running containers",
+    ),
+    Entry::of::<WaitArgs>(
+        &["container wait", "wait"],
+        &["CONTAINER [CONTAINER...]"],
+        "Block until one or more containers stop, then print their exit codes",
+    ),
     Entry::of::<LogsArgs>(
         &["container logs", "logs"],
         &["CONTAINER"],

@@ -19,6 +19,6 @@ mod system;
 mod verb;
 
 pub use front::Front;
-pub use report::each;
+pub use report::{each, show};
 pub use router::{run, version_line};
 pub use verb::{Entry, Verb};

@@ -13,6 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[derive(Debug, Clone)]
 pub struct RelayOptions {
     pub stdin: bool,
+    /// Show what the process writes there; what is not shown is read all the same.
+    pub stdout: bool,
+    pub stderr: bool,
     /// The process has a terminal and so has the caller: raw mode.
     pub terminal: bool,
     /// Pass signals on (`--sig-proxy`).
@@ -132,10 +135,14 @@ impl Relay {
             for index in ready {
                 let event = peer.receive(index, &mut self.buffer)?;
                 match event {
-                    Event::Stdout(bytes) => write_all(std::io::stdout().as_fd(), bytes)?,
-                    Event::Stderr(bytes) => write_all(std::io::stderr().as_fd(), bytes)?,
+                    Event::Stdout(bytes) if options.stdout => {
+                        write_all(std::io::stdout().as_fd(), bytes)?
+                    }
+                    Event::Stderr(bytes) if options.stderr => {
+                        write_all(std::io::stderr().as_fd(), bytes)?
+                    }
                     Event::Exited(status) => return Ok(Outcome::Exited(status)),
-                    Event::Nothing => {}
+                    Event::Stdout(_) | Event::Stderr(_) | Event::Nothing => {}
                 }
             }
             if input && self.pass_input(peer)? {

@@ -1,4 +1,14 @@
 //! Commands about containers.
 
+pub mod create;
+pub mod exec;
 pub mod flags;
+mod image;
+pub mod kill;
 pub mod logs;
+pub mod rm;
+pub mod run;
+pub mod start;
+pub mod stop;
+mod streams;
+pub mod wait;

@@ -1,0 +1,82 @@
+//! `wherry exec`.
+
+use super::streams;
+use crate::cli::container::flags;
+use crate::cli::{Front, Verb};
+use crate::container::exec::exec;
+use crate::container::plan::ExecRequest;
+use crate::container::relay::{Outcome, RelayOptions, parse_detach_keys};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct ExecArgs {
+    /// Detached mode: run command in the background
+    #[arg(short, long)]
+    detach: bool,
+    /// Override the key sequence for detaching a container
+    #[arg(long, default_value = "", hide_default_value = true)]
+    detach_keys: String,
+    /// Set environment variables
+    #[arg(short, long, value_name = "list")]
+    env: Vec<String>,
+    /// Read in a file of environment variables
+    #[arg(long, value_name = "list")]
+    env_file: Vec<PathBuf>,
+    /// Keep STDIN open even if not attached
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give extended privileges to the command
+    #[arg(long)]
+    privileged: bool,
+    /// Allocate a pseudo-TTY
+    #[arg(short, long)]
+    tty: bool,
+    /// Username or UID (format: "<name|uid>[:<group|gid>]")
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    user: String,
+    /// Working directory inside the container
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    workdir: String,
+    #[arg(required = true, value_name = "CONTAINER")]
+    container: String,
+    #[arg(required = true, value_name = "COMMAND", trailing_var_arg = true, num_args = 1..)]
+    command: Vec<String>,
+}
+
+impl Verb for ExecArgs {
+    fn run(self, _: &Front) -> Result<u8> {
+        streams::check_terminal(self.interactive && !self.detach, self.tty)?;
+        let engine = Engine::open()?;
+        let request = ExecRequest {
+            args: self.command,
+            env: flags::env::join(&self.env_file, self.env, &|name: &str| {
+                std::env::var(name).ok()
+            })?,
+            user: self.user,
+            working_dir: self.workdir,
+            terminal: self.tty,
+            open_stdin: self.interactive,
+            privileged: self.privileged,
+            size: streams::size(),
+        };
+        let options = RelayOptions {
+            stdin: self.interactive,
+            stdout: true,
+            stderr: true,
+            terminal: self.tty,
+            // As Docker: signals are the container's main process's.
+            signals: false,
+            detach_keys: parse_detach_keys(&self.detach_keys)?,
+        };
+        let session = exec(&engine, &self.container, &request, self.detach)?;
+        if self.detach {
+            return Ok(0);
+        }
+        match session.attach(&options)? {
+            Outcome::Detached => Err(Error::conflict("read escape sequence")),
+            outcome => Ok(streams::status(&outcome)),
+        }
+    }
+}
