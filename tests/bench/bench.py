@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+"""Times wherry, and podman and docker where they are, on the same work.
+
+    make bench
+    tests/bench/bench.py target/wherry [--runs 0.5] [--only REGEX] [--peers podman]
+
+Runs are interleaved: one of each contestant, then the next of each. Shown are
+medians in milliseconds and the ratio to wherry. Images come from a registry on
+127.0.0.1 (docker-registry, skopeo); stores are below a temporary directory and
+removed. Run it as an ordinary user for the rootless figures, as root for
+rootful ones. On a busy machine believe the ratios.
+"""
+
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Contestant:
+    """One engine with a store of its own."""
+
+    def __init__(self, name, command, root, registry):
+        self.name, self.command, self.root = name, command, root
+        root.mkdir()
+        (root / "registries.conf").write_text(
+            f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
+        self.run_dir = Path(tempfile.mkdtemp(prefix="wb", dir="/dev/shm"))
+        self.env = {"PATH": PATH, "HOME": str(root), "XDG_DATA_HOME": str(root / "data"),
+                    "XDG_RUNTIME_DIR": str(self.run_dir), "XDG_CONFIG_HOME": str(root / "config"),
+                    "CONTAINERS_REGISTRIES_CONF": str(root / "registries.conf")}
+        if name == "docker":
+            self.env = {"PATH": PATH, "HOME": str(root)}
+        self.made = []
+
+    def start(self, *args, **options):
+        return subprocess.Popen(self.command + list(args), env=self.env, stdin=subprocess.DEVNULL,
+                                stdout=options.get("out", subprocess.DEVNULL),
+                                stderr=subprocess.PIPE)
+
+    def run(self, *args, check=True):
+        """Runs a command; its stdout."""
+        process = self.start(*args, out=subprocess.PIPE)
+        out, err = process.communicate(timeout=600)
+        if check and process.returncode != 0:
+            raise RuntimeError(f"{self.name} {' '.join(args)}: {err.decode().strip()}")
+        return out.decode()
+
+    def time(self, *args):
+        """Milliseconds of one command."""
+        began = time.perf_counter()
+        self.run(*args)
+        return (time.perf_counter() - began) * 1000
+
+    def close(self):
+        names = self.run("ps", "-aq", check=False).split()
+        if self.name != "docker" and names:
+            self.run("rm", "-f", *names, check=False)
+        elif self.made:
+            self.run("rm", "-f", *self.made, check=False)
+        for path in (self.root, self.run_dir):
+            shutil.rmtree(path, ignore_errors=True)
+            if path.exists():
+                subprocess.run(["unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", path],
+                               stderr=subprocess.DEVNULL, check=False)
+
+
+class Registry:
+    """docker-registry on a free port, with the images in it."""
+
+    def __init__(self, root):
+        config = root / "registry.yml"
+        config.write_text("version: 0.1\nlog: {level: error}\nstorage: {filesystem: "
+                          f"{{rootdirectory: {root}/registry}}}}\nhttp: {{addr: 127.0.0.1:%d}}\n" % self.free())
+        self.host = f"127.0.0.1:{self.port}"
+        self.process = subprocess.Popen(["docker-registry", "serve", str(config)],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        sys.exit("docker-registry does not start (apt-get install docker-registry)")
+
+    def free(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        return self.port
+
+    def push(self, layout, name):
+        subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false",
+                        f"oci:{layout}", f"docker://{self.host}/{name}:latest"], check=True)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def blob(layout, media, data):
+    digest = hashlib.sha256(data).hexdigest()
+    (layout / "blobs/sha256").mkdir(parents=True, exist_ok=True)
+    (layout / "blobs/sha256" / digest).write_bytes(data)
+    return {"mediaType": media, "digest": "sha256:" + digest, "size": len(data)}
+
+
+def write_image(layout, layers, packing):
+    """An OCI layout of uncompressed tar layers."""
+    base = "application/vnd.oci.image"
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    diff_ids = ["sha256:" + hashlib.sha256(tar).hexdigest() for tar in layers]
+    described = []
+    for tar in layers:
+        if packing == "gzip":
+            packed = gzip.compress(tar, 6, mtime=0)
+        else:
+            packed = subprocess.run(["zstd", "-q", "-3", "-c"], input=tar, stdout=subprocess.PIPE,
+                                    check=True).stdout
+        described.append(blob(layout, f"{base}.layer.v1.tar+{packing}", packed))
+    config = {"architecture": arch, "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+              "rootfs": {"type": "layers", "diff_ids": diff_ids}}
+    manifest = {"schemaVersion": 2, "mediaType": f"{base}.manifest.v1+json",
+                "config": blob(layout, f"{base}.config.v1+json", json.dumps(config).encode()),
+                "layers": described}
+    entry = blob(layout, manifest["mediaType"], json.dumps(manifest).encode())
+    (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+
+
+def tar_of(files):
+    """files: (path, bytes or None for a directory, mode)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path, data, mode in files:
+            info = tarfile.TarInfo(path)
+            info.mode = mode
+            info.type = tarfile.DIRTYPE if data is None else tarfile.REGTYPE
+            info.size = len(data or b"")
+            tar.addfile(info, io.BytesIO(data or b""))
+    return out.getvalue()
+
+
+def busybox():
+    binary = Path("/bin/busybox").read_bytes()
+    files = [(name, None, 0o755) for name in ("bin", "dev", "etc", "proc", "root", "sys", "tmp")]
+    files += [("bin/" + name, binary, 0o755) for name in ("busybox", "sh", "true", "sleep", "cat")]
+    files += [("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", 0o644)]
+    return tar_of(files)
+
+
+def big():
+    """Four layers of about 600 MB and 20,000 files that compress to a third or so."""
+    dice = random.Random(1)
+    words = [dice.randbytes(dice.randint(3, 12)) for _ in range(5000)]
+    layers = [busybox()]
+    for n in range(4):
+        files = [(f"l{n}", None, 0o755)]
+        for d in range(50):
+            files.append((f"l{n}/{d}", None, 0o755))
+            for f in range(100):
+                data = b"".join(dice.choices(words, k=dice.choice((10, 200, 1000, 14000))))
+                files.append((f"l{n}/{d}/{f}", data, 0o644))
+        layers.append(tar_of(files))
+    return layers
+
+
+def pss(pids):
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            total += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1])
+        except (OSError, TypeError):
+            pass
+    return total
+
+
+def processes():
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                found[int(entry.name)] = (entry / "cmdline").read_bytes()
+            except OSError:
+                pass
+    return found
+
+
+def ten_monitors(engine, image):
+    """PSS in KiB that came with each of ten sleeping containers, theirs left out."""
+    before = processes()
+    for n in range(10):
+        engine.run("run", "-d", "--name", f"bench-mem{n}", "--network", "none", image, "sleep", "600")
+    engine.made += [f"bench-mem{n}" for n in range(10)]
+    time.sleep(1)
+    new = {pid: line for pid, line in processes().items() if pid not in before}
+    helpers = [pid for pid, line in new.items() if not line.startswith(b"sleep\0")]
+    value = pss(helpers) / 10
+    engine.run("rm", "-f", *[f"bench-mem{n}" for n in range(10)])
+    return value
+
+
+def together(engine, count, *args):
+    began = time.perf_counter()
+    running = [engine.start(*args) for _ in range(count)]
+    for process in running:
+        _, err = process.communicate(timeout=120)
+        if process.returncode != 0:
+            raise RuntimeError(f"{engine.name} {' '.join(args)}: {err.decode().strip()}")
+    return (time.perf_counter() - began) * 1000
+
+
+class Scenario:
+    def __init__(self, name, runs, work, before=None, after=None, unit="ms"):
+        self.name, self.runs, self.work, self.unit = name, runs, work, unit
+        self.before, self.after = before or (lambda e: None), after or (lambda e: None)
+
+
+def scenarios(registry):
+    box, none = f"{registry}/box:latest", ("--network", "none")
+
+    def hundred(engine):
+        for n in range(100):
+            engine.run("create", "--name", f"bench-ps{n}", *none, box, "true")
+            engine.made.append(f"bench-ps{n}")
+
+    def no_hundred(engine):
+        engine.run("rm", *[f"bench-ps{n}" for n in range(100)])
+
+    def sleeper(engine):
+        engine.run("run", "-d", "--name", "bench-exec", *none, box, "sleep", "600")
+        engine.made.append("bench-exec")
+
+    yield Scenario("run --rm --network none IMAGE true", 50,
+                   lambda e: e.time("run", "--rm", *none, box, "true"))
+    yield Scenario("run --rm IMAGE true (default network)", 20, lambda e: e.time("run", "--rm", box, "true"))
+    yield Scenario("exec C true", 50, lambda e: e.time("exec", "bench-exec", "true"), sleeper,
+                   lambda e: e.run("rm", "-f", "bench-exec"))
+    yield Scenario("ps -a, 100 containers", 30, lambda e: e.time("ps", "-a"), hundred, no_hundred)
+    yield Scenario("images", 30, lambda e: e.time("images"))
+    yield Scenario("inspect IMAGE", 30, lambda e: e.time("inspect", box))
+    yield Scenario("20 run --rm at once", 5,
+                   lambda e: together(e, 20, "run", "--rm", *none, box, "true"))
+    yield Scenario("memory per idle container", 1, lambda e: ten_monitors(e, box), unit="KiB PSS")
+    for packing in ("gzip", "zstd"):
+        name = f"{registry}/big-{packing}:latest"
+
+        def fetch(engine, name=name):
+            taken = engine.time("pull", "-q", name)
+            engine.run("rmi", "-f", name)
+            return taken
+        yield Scenario(f"pull 600 MB, {packing}", 3, fetch)
+
+
+def peers(wanted):
+    found = []
+    for name in wanted:
+        if shutil.which(name, path=PATH) is None:
+            continue
+        works = subprocess.run([name, "info"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               timeout=60, check=False).returncode == 0
+        print(f"{name}: " + ("takes part" if works else "is there but does not work, left out"))
+        if works:
+            found.append(name)
+    return found
+
+
+def measure(scenario, engines):
+    values, faults = {e.name: [] for e in engines}, {}
+
+    def attempt(engine, act):
+        if engine.name in faults:
+            return None
+        try:
+            return act(engine)
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            faults[engine.name] = str(error)
+            return None
+    for engine in engines:
+        attempt(engine, scenario.before)
+    for turn in range(scenario.runs):
+        shift = turn % len(engines)
+        for engine in engines[shift:] + engines[:shift]:
+            value = attempt(engine, scenario.work)
+            if value is not None:
+                values[engine.name].append(value)
+    for engine in engines:
+        attempt(engine, scenario.after)
+    return values, faults
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("wherry")
+    parser.add_argument("--runs", type=float, default=1, help="factor on the number of runs")
+    parser.add_argument("--only", default="", help="regular expression on the scenario's name")
+    parser.add_argument("--peers", default="podman,docker", help="comma-separated; none: empty")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for tool, package in (("docker-registry",) * 2, ("skopeo",) * 2, ("zstd",) * 2,
+                          ("/bin/busybox", "busybox-static")):
+        if shutil.which(tool, path=PATH) is None:
+            sys.exit(f"{tool} is missing: apt-get install {package}")
+    root = Path(tempfile.mkdtemp(prefix="wherry-bench", dir="/var/tmp"))
+    registry, engines, bad = None, [], False
+    try:
+        registry = Registry(root)
+        chosen = [s for s in scenarios(registry.host) if re.search(options.only, s.name)]
+        write_image(root / "box", [busybox()], "gzip")
+        registry.push(root / "box", "box")
+        if any(s.name.startswith("pull") for s in chosen):
+            print("making the 600 MB images")
+            layers = big()
+            for packing in ("gzip", "zstd"):
+                write_image(root / packing, layers, packing)
+                registry.push(root / packing, f"big-{packing}")
+        binary = str(Path(options.wherry).resolve())
+        engines = [Contestant("wherry", [binary], root / "wherry", registry.host)]
+        for name in peers([p for p in options.peers.split(",") if p]):
+            engines.append(Contestant(name, [name], root / name, registry.host))
+        for engine in engines:
+            engine.run("pull", "-q", f"{registry.host}/box:latest")
+        print(f"\n{'':40}" + "".join(f"{e.name:>12}" for e in engines))
+        for scenario in chosen:
+            scenario.runs = max(1, round(scenario.runs * options.runs))
+            values, faults = measure(scenario, engines)
+            medians = {name: statistics.median(v) if v else None for name, v in values.items()}
+            own = medians["wherry"]
+            row = f"{scenario.name:40}"
+            for name, median in medians.items():
+                row += f"{median:12.1f}" if median is not None else f"{'n/a':>12}"
+            others = [f"{m / own:.1f}x {n}" for n, m in medians.items() if n != "wherry" and m and own]
+            print(f"{row}  {scenario.unit}  {' '.join(others)}")
+            for name, fault in faults.items():
+                bad |= name == "wherry"
+                print(f"    {name}: {fault}")
+    finally:
+        for engine in engines:
+            engine.close()
+        if registry:
+            registry.close()
+        shutil.rmtree(root, ignore_errors=True)
+    sys.exit(1 if bad else 0)
+
+
+main()
