@@ -3,6 +3,7 @@
 //! (docs/testing.md).
 
 mod architecture;
+mod registry;
 mod security;
 mod support;
 mod network;
