@@ -63,9 +63,11 @@ fn wait_started(socket: End, uplink: impl FnOnce(&Init) -> Result<Network>) -> R
                     && let Some(make) = uplink.take()
                 {
                     let network = make(&init)?;
-                    socket
-                        .send_json(Kind::Network, &network)
-                        .context(|| "cannot answer the container's monitor")?;
+                    match socket.send_json(Kind::Network, &network) {
+                        // It has given up meanwhile; why is the next message.
+                        Err(nix::Error::EPIPE) => {}
+                        sent => sent.context(|| "cannot answer the container's monitor")?,
+                    }
                 }
             }
             Kind::Started => {

@@ -213,7 +213,10 @@ impl Life {
                 && !full
                 && self.outputs[i].turn(&mut self.log, &mut self.client) == Progress::End
             {
-                self.outputs.remove(i);
+                let output = self.outputs.remove(i);
+                if let Some(log) = &mut self.log {
+                    log.finish(output.stream());
+                }
             }
         }
         // Nobody can give more input; a terminal has no end of input.
