@@ -8,9 +8,11 @@ use crate::fs::lock::Lock;
 use crate::fs::replace::Durability;
 use crate::image::config::ImageConfig;
 use crate::record::container::{Config, Container, HostConfig, State, VERSION};
-use crate::record::containers::{self, New};
+use crate::record::containers::New;
 use crate::store::Image;
+use crate::sys::procfs::Process;
 use crate::text::{id, name, time};
+use crate::userns::monitors::{Entry, Role};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,9 @@ pub struct CreateRequest {
     pub rootfs: Option<PathBuf>,
     /// Where the ID is written; must not exist.
     pub cidfile: Option<PathBuf>,
+    /// It is to run at once: one with `--rm` is not to outlive the command
+    /// that was killed before.
+    pub run: bool,
 }
 
 /// A container that exists, with its lock still held.
@@ -46,6 +51,8 @@ pub struct Created {
     pub container: Container,
     pub state: State,
     pub lock: Lock,
+    /// To be kept until the container runs, or is meant not to.
+    pub starter: Entry,
 }
 
 /// Makes the container. `image` is `None` with `--rootfs`.
@@ -54,7 +61,8 @@ pub fn create(
     request: CreateRequest,
     image: Option<(&Image, &ImageConfig)>,
 ) -> Result<Created> {
-    collect_garbage(engine);
+    super::sweep::sweep(engine);
+    let starter = Entry::add(&engine.paths.monitors(), Role::Starter)?;
     let cidfile = request.cidfile.as_deref().map(CidFile::begin).transpose()?;
     let container = record(&request, image)?;
     // Everything that can be wrong is found before anything is written.
@@ -64,6 +72,10 @@ pub fn create(
     let state = State {
         version: VERSION,
         name,
+        starter: request
+            .run
+            .then(|| Process::of(std::process::id() as i32))
+            .flatten(),
         ..State::default()
     };
     let durability = if container.host_config.auto_remove {
@@ -79,6 +91,7 @@ pub fn create(
         container,
         state,
         lock,
+        starter,
     })
 }
 
@@ -224,20 +237,6 @@ fn claim_name(new: &mut New<'_>, wanted: Option<&str>) -> Result<String> {
         }
     }
     Err(Error::conflict("all random names are taken"))
-}
-
-/// What killed commands have left behind; in passing, and never an obstacle.
-fn collect_garbage(engine: &Engine) {
-    let garbage = containers::garbage(&engine.paths);
-    if garbage.is_empty() {
-        return;
-    }
-    let _ = crate::userns::task::run(&engine.paths, || {
-        for dir in &garbage {
-            let _ = containers::destroy(dir);
-        }
-        Ok(())
-    });
 }
 
 /// `--cidfile`: made at once so that two commands do not share it, removed

@@ -13,4 +13,5 @@ pub mod remove;
 pub mod start;
 pub mod state;
 pub mod stop;
+pub mod sweep;
 pub mod wait;

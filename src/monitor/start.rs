@@ -219,6 +219,7 @@ fn record_running(job: &Job, pid: i32) -> Result<State> {
     state.status = Status::Running;
     state.init = Process::of(pid);
     state.monitor = Process::of(std::process::id() as i32);
+    state.starter = None;
     state.boot_id = procfs::boot_id().context(|| "cannot read the boot id")?;
     state.started_at = crate::text::time::now();
     state.finished_at = String::new();

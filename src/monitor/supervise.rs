@@ -13,24 +13,25 @@ use crate::network::publish::Listener;
 use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::pidfd::{self, Ended};
-use crate::sys::procfs::Process;
 use crate::sys::{clone, pty, signal};
-use crate::userns::monitors;
+use crate::userns::monitors::{Entry, Role};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The whole life. `client` is the command that forked us.
 pub fn main(mut job: Job, client: End) {
     detach(&job, &client);
-    let me = Process::of(std::process::id() as i32).unwrap_or_default();
-    let listed = monitors::add(&job.paths.monitors(), me);
-    let started = listed.and_then(|()| start::start(&mut job, &client));
-    let list = job.paths.monitors();
+    // On the list while we live: others join U through us.
+    let listed = match Entry::add(&job.paths.monitors(), Role::Monitor) {
+        Ok(listed) => listed,
+        Err(error) => return give_up(&job, &client, &error),
+    };
+    let started = start::start(&mut job, &client);
     match started {
         Ok(running) => live(job, client, running),
         Err(error) => give_up(&job, &client, &error),
     }
-    monitors::remove(&list, me);
+    drop(listed);
 }
 
 /// Away from the command's terminal, session, directory and descriptors: its

@@ -1,25 +1,30 @@
 //! `containers/` and `names/`: making, finding, reading and removing records.
 //!
-//! A container exists once `state.json` is in its directory; a directory
-//! without one is being made, or garbage when nobody holds its lock. Removal
-//! begins by renaming the directory away, so that it is atomic for readers.
+//! A container is made under a name that says by whom, and exists from the
+//! rename to its ID on. Removal begins with another rename. So readers see all
+//! of it or nothing, and what a killed command has left can be told from what
+//! a living one is working on.
 
 use super::container::{Container, State, VERSION};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock::{self, Lock};
-use crate::fs::replace::{Durability, replace};
+use crate::fs::replace::{self, Durability, replace};
 use crate::paths::Paths;
+use crate::sys::procfs::Process;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Directories on their way out.
 const GONE: &str = ".gone-";
+/// Directories on their way in: `.new-PID.STARTTIME-ID`.
+const NEW: &str = ".new-";
 
 /// A container being made; dropped before [`New::finish`], it never was.
 pub struct New<'a> {
     paths: &'a Paths,
     id: String,
+    dir: PathBuf,
     name: Option<String>,
     lock: Option<Lock>,
 }
@@ -27,7 +32,7 @@ pub struct New<'a> {
 impl<'a> New<'a> {
     /// Makes the directory and takes its lock.
     pub fn begin(paths: &'a Paths, id: &str) -> Result<Self> {
-        let dir = paths.container(id);
+        let dir = paths.containers().join(format!("{NEW}{}-{id}", maker()));
         let make = || std::fs::DirBuilder::new().mode(0o700).create(&dir);
         make()
             .or_else(|e| match e.kind() {
@@ -41,16 +46,19 @@ impl<'a> New<'a> {
                 _ => Err(e),
             })
             .context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+        let lock = lock::exclusive(&dir.join("lock"))?;
         Ok(Self {
             paths,
             id: id.to_string(),
+            dir,
             name: None,
-            lock: Some(lock::exclusive(&dir.join("lock"))?),
+            lock: Some(lock),
         })
     }
 
-    /// Takes `name`, which one container can have at a time. The content names
-    /// the owner, so that a name left by a crash can be told from one in use.
+    /// Takes `name`, which one container can have at a time. The content says
+    /// whose it is and who is making that, so that a name left by a crash can
+    /// be told from one in use.
     pub fn claim(&mut self, name: &str) -> Result<()> {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -60,7 +68,8 @@ impl<'a> New<'a> {
         let path = self.paths.names().join(name);
         // Linked into place with its content: a name is never half there.
         let temporary = crate::fs::replace::temporary_beside(&path);
-        let result = write_new(&temporary, self.id.as_bytes())
+        let content = format!("{} {}", self.id, maker());
+        let result = write_new(&temporary, content.as_bytes())
             .and_then(|()| self.link(&temporary, &path, name));
         let _ = std::fs::remove_file(&temporary);
         result?;
@@ -75,37 +84,39 @@ impl<'a> New<'a> {
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e).context(|| format!("cannot take the name \"{name}\"")),
             }
-            let owner = std::fs::read_to_string(path).unwrap_or_default();
-            if exists_or_begins(self.paths, &owner)? {
+            if let Some(owner) = owner_of(self.paths, path) {
                 return Err(name_taken(name, &owner));
             }
-            // Its owner never came to be.
+            // Its owner never came to be, or is no more.
             let _ = std::fs::remove_file(path);
         }
         Err(name_taken(name, "another container"))
     }
 
-    /// Writes both records; from then on the container exists. Its lock is
-    /// handed on.
+    /// Writes both records and gives the directory its name; from then on the
+    /// container exists. Its lock is handed on.
     pub fn finish(
         mut self,
         container: &Container,
         state: &State,
         durability: Durability,
     ) -> Result<Lock> {
-        let dir = self.paths.container(&self.id);
-        let text =
+        let config =
             serde_json::to_vec(container).context(|| "cannot write the container's record")?;
-        write_new(&dir.join("config.json"), &text)?;
-        if durability == Durability::Durable {
-            sync(&dir.join("config.json"))?;
+        let state = serde_json::to_vec(state).context(|| "cannot write the container's state")?;
+        for (file, text) in [("config.json", config), ("state.json", state)] {
+            let path = self.dir.join(file);
+            write_new(&path, &text)?;
+            if durability == Durability::Durable {
+                sync(&path)?;
+            }
         }
-        let text = serde_json::to_vec(state).context(|| "cannot write the container's state")?;
-        replace(&dir.join("state.json"), &text, durability)?;
+        let place = self.paths.container(&self.id);
+        std::fs::rename(&self.dir, &place)
+            .context(|| format!("cannot make container {}", self.id))?;
         if durability == Durability::Durable {
-            crate::fs::replace::sync_parent(&dir)?;
+            crate::fs::replace::sync_parent(&place)?;
         }
-        self.name = None;
         self.lock
             .take()
             .ok_or_else(|| Error::internal("the container's lock is gone"))
@@ -120,8 +131,31 @@ impl Drop for New<'_> {
         if let Some(name) = &self.name {
             let _ = std::fs::remove_file(self.paths.names().join(name));
         }
-        let _ = std::fs::remove_dir_all(self.paths.container(&self.id));
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// This process, as names of what it makes have it.
+fn maker() -> String {
+    let me = Process::of(std::process::id() as i32).unwrap_or_default();
+    format!("{}.{}", me.pid, me.start_time)
+}
+
+fn lives(maker: &str) -> bool {
+    let process = maker.split_once('.').and_then(|(pid, start_time)| {
+        Some(Process {
+            pid: pid.parse().ok()?,
+            start_time: start_time.parse().ok()?,
+        })
+    });
+    process.is_some_and(|p| p.lives())
+}
+
+/// The ID that a name stands for, if that container exists or is being made.
+fn owner_of(paths: &Paths, name: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(name).ok()?;
+    let (id, maker) = text.split_once(' ')?;
+    (exists(paths, id) || lives(maker)).then(|| id.to_string())
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -138,18 +172,6 @@ fn sync(path: &Path) -> Result<()> {
     std::fs::File::open(path)
         .and_then(|file| file.sync_all())
         .context(|| format!("cannot sync \"{}\"", path.display()))
-}
-
-/// Whether `id` is a container, or somebody is just making it.
-fn exists_or_begins(paths: &Paths, id: &str) -> Result<bool> {
-    if !crate::text::id::is_full(id) {
-        return Ok(false);
-    }
-    let dir = paths.container(id);
-    if dir.join("state.json").exists() {
-        return Ok(true);
-    }
-    Ok(dir.exists() && lock::try_exclusive(&dir.join("lock"))?.is_none())
 }
 
 fn name_taken(name: &str, owner: &str) -> Error {
@@ -182,7 +204,7 @@ pub fn find(paths: &Paths, wanted: &str) -> Result<String> {
         return Ok(wanted.to_string());
     }
     if crate::text::name::check(name).is_ok()
-        && let Ok(id) = std::fs::read_to_string(paths.names().join(name))
+        && let Some(id) = owner_of(paths, &paths.names().join(name))
         && exists(paths, &id)
     {
         return Ok(id);
@@ -266,7 +288,7 @@ pub fn hide(paths: &Paths, id: &str, name: &str) -> Result<PathBuf> {
         .context(|| format!("cannot remove container {id}"))?;
     let path = paths.names().join(name);
     // Only its own: the name may have gone to another container.
-    if std::fs::read_to_string(&path).is_ok_and(|owner| owner == id) {
+    if std::fs::read_to_string(&path).is_ok_and(|owner| owner.starts_with(id)) {
         let _ = std::fs::remove_file(path);
     }
     Ok(gone)
@@ -290,25 +312,38 @@ pub fn remove(paths: &Paths, id: &str, name: &str) -> Result<()> {
     destroy(&hide(paths, id, name)?)
 }
 
-/// What commands that were killed have left: hidden directories, and new ones
-/// that never got a state and that nobody is making any more.
+/// What killed commands have left: directories on their way in whose maker is
+/// dead, or out. A monitor that is just deleting one minds no help.
 pub fn garbage(paths: &Paths) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(paths.containers()) else {
         return Vec::new();
     };
+    let left = |name: &str| match name.strip_prefix(NEW) {
+        Some(rest) => !rest.split_once('-').is_some_and(|(maker, _)| lives(maker)),
+        None => name.starts_with(GONE),
+    };
     entries
         .flatten()
-        .filter(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with(GONE) {
-                return true;
-            }
-            let dir = entry.path();
-            !dir.join("state.json").exists()
-                && matches!(lock::try_exclusive(&dir.join("lock")), Ok(Some(_)))
-                && !dir.join("state.json").exists()
-        })
+        .filter(|entry| left(&entry.file_name().to_string_lossy()))
         .map(|entry| entry.path())
         .collect()
+}
+
+/// Removes names whose container is no more.
+pub fn free_names(paths: &Paths) {
+    for entry in std::fs::read_dir(paths.names())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let path = entry.path();
+        let name = entry.file_name();
+        let stale = match replace::maker_of(&name.to_string_lossy()) {
+            Some(pid) => crate::sys::procfs::start_time(pid).is_none(),
+            None => owner_of(paths, &path).is_none(),
+        };
+        if stale {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }

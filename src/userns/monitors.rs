@@ -1,52 +1,111 @@
-//! The list of living monitors: one empty file each, `PID.STARTTIME`, in the
-//! run directory. Whoever finds a dead one removes it.
+//! The list of processes that containers depend on: one empty file each in the
+//! run directory, `PID.STARTTIME` for a monitor and `start-PID.STARTTIME` for a
+//! command that is making a container. An entry whose process is dead is the
+//! sign that something was left half done; it stays until that is put right.
 
 use crate::error::{Context, Result};
 use crate::sys::procfs::Process;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Adds ourselves.
-pub fn add(dir: &Path, me: Process) -> Result<()> {
-    let path = dir.join(file_name(me));
-    match std::fs::File::create(&path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::create_dir_all(dir).and_then(|()| std::fs::File::create(&path).map(drop))
-        }
-        other => other.map(drop),
-    }
-    .context(|| format!("cannot write \"{}\"", path.display()))
+/// What the process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Monitor,
+    Starter,
 }
 
-pub fn remove(dir: &Path, me: Process) {
-    let _ = std::fs::remove_file(dir.join(file_name(me)));
-}
+const STARTER: &str = "start-";
 
-/// The monitors that live; files of dead ones are removed on the way.
-pub fn living(dir: &Path) -> Vec<Process> {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            let process = parse(entry.file_name().to_str()?)?;
-            if process.lives() {
-                return Some(process);
+/// An entry of the list; gone when it is dropped.
+pub struct Entry(PathBuf);
+
+impl Entry {
+    /// Adds this process.
+    pub fn add(dir: &Path, role: Role) -> Result<Self> {
+        let me = Process::of(std::process::id() as i32).unwrap_or_default();
+        let path = dir.join(file_name(role, me));
+        match std::fs::File::create(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(dir).and_then(|()| std::fs::File::create(&path).map(drop))
             }
-            let _ = std::fs::remove_file(entry.path());
-            None
-        })
+            other => other.map(drop),
+        }
+        .context(|| format!("cannot write \"{}\"", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The monitors that live.
+pub fn living(dir: &Path) -> Vec<Process> {
+    entries(dir)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(role, process, _)| *role == Role::Monitor && process.lives())
+        .map(|(_, process, _)| process)
         .collect()
 }
 
-fn file_name(process: Process) -> String {
-    format!("{}.{}", process.pid, process.start_time)
+/// The entries of dead processes; `None` when there is no list, as after a
+/// reboot, when anything may have been left.
+pub fn dead(dir: &Path) -> Option<Vec<PathBuf>> {
+    let dead = entries(dir)?
+        .into_iter()
+        .filter(|(_, process, _)| !process.lives())
+        .map(|(_, _, path)| path);
+    Some(dead.collect())
 }
 
-fn parse(name: &str) -> Option<Process> {
-    let (pid, start_time) = name.split_once('.')?;
-    Some(Process {
+fn entries(dir: &Path) -> Option<Vec<(Role, Process, PathBuf)>> {
+    let entries = std::fs::read_dir(dir).ok()?;
+    let parsed = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        let (role, process) = parse(name.to_str()?)?;
+        Some((role, process, entry.path()))
+    });
+    Some(parsed.collect())
+}
+
+fn file_name(role: Role, process: Process) -> String {
+    let prefix = if role == Role::Starter { STARTER } else { "" };
+    format!("{prefix}{}.{}", process.pid, process.start_time)
+}
+
+fn parse(name: &str) -> Option<(Role, Process)> {
+    let (role, rest) = match name.strip_prefix(STARTER) {
+        Some(rest) => (Role::Starter, rest),
+        None => (Role::Monitor, name),
+    };
+    let (pid, start_time) = rest.split_once('.')?;
+    let process = Process {
         pid: pid.parse().ok()?,
         start_time: start_time.parse().ok()?,
-    })
+    };
+    Some((role, process))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_living_and_the_dead() {
+        let dir = std::env::temp_dir().join(format!("wherry-monitors-{}", std::process::id()));
+        assert!(dead(&dir).is_none());
+        let monitor = Entry::add(&dir, Role::Monitor).unwrap();
+        let starter = Entry::add(&dir, Role::Starter).unwrap();
+        std::fs::write(dir.join("1.999999999999"), "").unwrap();
+        std::fs::write(dir.join("start-2147483647.1"), "").unwrap();
+        std::fs::write(dir.join("junk"), "").unwrap();
+        assert_eq!(living(&dir).len(), 1);
+        assert_eq!(dead(&dir).unwrap().len(), 2);
+        drop((monitor, starter));
+        assert!(living(&dir).is_empty());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

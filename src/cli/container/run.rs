@@ -33,6 +33,7 @@ impl Verb for RunArgs {
         let (detach, quiet) = (self.detach, self.flags.quiet);
         let (image, command) = self.flags.split(self.words);
         let mut request = self.flags.into_request(&image, command)?;
+        request.run = true;
         if detach {
             request.config.attach_stdin = false;
             request.config.attach_stdout = false;
@@ -56,7 +57,7 @@ impl Verb for RunArgs {
                 return Err(e);
             }
         };
-        drop(created.lock);
+        drop((created.lock, created.starter));
         for warning in &launched.warnings {
             front.warn(warning);
         }

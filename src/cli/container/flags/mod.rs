@@ -131,6 +131,7 @@ impl CreateFlags {
             host_config: host,
             rootfs: self.rootfs,
             cidfile: self.cidfile,
+            run: false,
         })
     }
 
