@@ -28,6 +28,7 @@ pub mod store;
 // L3
 pub mod engine;
 pub mod monitor;
+pub mod transfer;
 // L4
 pub mod container;
 // L6

@@ -3,6 +3,7 @@
 //! (docs/testing.md).
 
 mod architecture;
+mod pull;
 mod registry;
 mod security;
 mod support;

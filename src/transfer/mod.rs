@@ -1,0 +1,4 @@
+//! Images on their way between registries, archives and the store.
+
+mod layer;
+pub mod pull;

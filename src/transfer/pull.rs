@@ -1,0 +1,366 @@
+//! Pulls an image: index, manifest, config, then the layers side by side, each
+//! unpacked while it comes in. Nothing is visible before all of it is whole;
+//! what a killed pull leaves behind is what the next one goes on with.
+
+use super::layer::{Layer, fetch};
+use crate::error::{Error, Result};
+use crate::image::manifest::MAX_DOCUMENT;
+use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference};
+use crate::output::progress::{Phase, Progress};
+use crate::registry::{Client, Watch};
+use crate::store::Store;
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// How many indexes may point to each other before it is a loop.
+const MAX_INDEXES: usize = 3;
+
+#[derive(Debug, Clone)]
+pub struct PullOptions {
+    /// `None`: what suits this machine.
+    pub platform: Option<Platform>,
+    /// How many layers at a time; Docker's default is 3.
+    pub parallel: usize,
+}
+
+impl Default for PullOptions {
+    fn default() -> Self {
+        Self {
+            platform: None,
+            parallel: 3,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Downloaded,
+    UpToDate,
+}
+
+/// What a pull gave.
+#[derive(Debug, Clone)]
+pub struct Pulled {
+    /// The name the image has now.
+    pub reference: Reference,
+    /// Digest of the image config: Docker's image ID.
+    pub image_id: Digest,
+    /// What the registry has under the name: the index, if there is one.
+    pub digest: Digest,
+    pub status: Status,
+}
+
+/// Pulls the image that `client` is for. Reports Docker's lines about the
+/// whole (`Digest: …`, `Status: …`) and each layer to `progress`.
+pub fn pull(
+    store: &Store,
+    client: &Client,
+    options: &PullOptions,
+    progress: &dyn Progress,
+) -> Result<Pulled> {
+    let _lease = store.lease()?;
+    pull_one(store, client, client.reference(), options, progress)
+}
+
+/// Pulls every tag of the repository that `client` is for.
+pub fn pull_all_tags(
+    store: &Store,
+    client: &Client,
+    options: &PullOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<Pulled>> {
+    let _lease = store.lease()?;
+    let references = client.tags()?;
+    let references = references
+        .iter()
+        .map(|tag| client.reference().with_tag(tag));
+    let references = references.collect::<Result<Vec<_>>>()?;
+    references
+        .iter()
+        .map(|reference| pull_one(store, client, reference, options, progress))
+        .collect()
+}
+
+fn pull_one(
+    store: &Store,
+    client: &Client,
+    name: &Reference,
+    options: &PullOptions,
+    progress: &dyn Progress,
+) -> Result<Pulled> {
+    let puller = Puller {
+        store,
+        client,
+        name,
+        options,
+        progress,
+    };
+    let tag = name.tag().filter(|_| name.digest().is_none());
+    let what = tag
+        .or(name.digest().map(Digest::as_str))
+        .unwrap_or_default();
+    progress.message(&format!("{what}: Pulling from {}", name.path()));
+    let pulled = puller.run()?;
+    progress.message(&format!("Digest: {}", pulled.digest));
+    progress.message(&match pulled.status {
+        Status::Downloaded => format!("Status: Downloaded newer image for {}", name.familiar()),
+        Status::UpToDate => format!("Status: Image is up to date for {}", name.familiar()),
+    });
+    Ok(pulled)
+}
+
+struct Puller<'a> {
+    store: &'a Store,
+    client: &'a Client,
+    name: &'a Reference,
+    options: &'a PullOptions,
+    progress: &'a dyn Progress,
+}
+
+/// A document that is in the store, and what it is.
+struct Stored {
+    descriptor: Descriptor,
+    document: Document,
+}
+
+/// A manifest with everything that was asked of it already checked.
+struct Chosen {
+    /// What the registry has under the name.
+    digest: Digest,
+    descriptor: Descriptor,
+    manifest: Manifest,
+    config: ImageConfig,
+}
+
+impl Puller<'_> {
+    fn run(&self) -> Result<Pulled> {
+        let chosen = self.choose()?;
+        let before = self.store.resolve(&self.name.canonical()).ok();
+        let same = before.is_some_and(|image| {
+            image.manifest.digest == chosen.descriptor.digest
+                && image
+                    .digests
+                    .iter()
+                    .any(|d| d.digest() == Some(&chosen.digest))
+        });
+        let layers = layers_of(&chosen);
+        let complete = layers.iter().all(|layer| layer.is_here(self.store));
+        if !(same && complete) {
+            self.fetch_layers(&layers)?;
+            self.store
+                .add_image(self.name, &chosen.descriptor, Some(&chosen.digest))?;
+        }
+        Ok(Pulled {
+            reference: self.name.clone(),
+            image_id: chosen.manifest.config.digest,
+            digest: chosen.digest,
+            status: if same {
+                Status::UpToDate
+            } else {
+                Status::Downloaded
+            },
+        })
+    }
+
+    /// From the name to the manifest for the wanted platform and its config.
+    fn choose(&self) -> Result<Chosen> {
+        let wanted = self.options.platform.clone();
+        let platform = wanted.clone().unwrap_or_else(Platform::host);
+        let mut stored = self.named_document()?;
+        let digest = stored.descriptor.digest.clone();
+        for _ in 0..=MAX_INDEXES {
+            let index = match stored.document {
+                Document::Index(index) => index,
+                Document::Manifest(manifest) => {
+                    manifest
+                        .ensure_image()
+                        .map_err(|e| e.within(self.name.familiar()))?;
+                    let config = self.config(&manifest)?;
+                    self.check_platform(wanted.as_ref(), &config)?;
+                    return Ok(Chosen {
+                        digest,
+                        descriptor: stored.descriptor,
+                        manifest,
+                        config,
+                    });
+                }
+            };
+            let entry = index.choose(&platform)?;
+            stored = self.document(&entry.digest, Some(entry))?;
+            stored.descriptor.platform.clone_from(&entry.platform);
+        }
+        Err(Error::invalid(format!(
+            "{}: more than {MAX_INDEXES} indexes point to each other",
+            self.name.familiar()
+        )))
+    }
+
+    /// What the name stands for now. A HEAD request is enough when we have it.
+    fn named_document(&self) -> Result<Stored> {
+        if let Some(digest) = self.name.digest() {
+            return self.document(digest, None);
+        }
+        let tag = self.name.tag().unwrap_or("latest");
+        if self.store.resolve(&self.name.canonical()).is_ok()
+            && let Ok(Some(digest)) = self.client.digest_of_tag(tag)
+            && self.store.has_blob(&digest)
+        {
+            return self.document(&digest, None);
+        }
+        let fetched = self.client.manifest_by_tag(tag)?;
+        self.keep(
+            fetched.digest,
+            &fetched.bytes,
+            fetched.media_type.as_deref(),
+        )
+    }
+
+    /// A manifest or index by its digest, from the store or the registry.
+    /// `entry`: what an index says about it.
+    fn document(&self, digest: &Digest, entry: Option<&Descriptor>) -> Result<Stored> {
+        let media_type = entry.map(|e| e.media_type.as_str());
+        let stored = match self.store.read_blob(digest, MAX_DOCUMENT) {
+            // A blob of that digest need not be a document.
+            Ok(bytes) => self.keep(digest.clone(), &bytes, media_type),
+            Err(_) => {
+                let fetched = self.client.manifest_by_digest(digest)?;
+                let sent_as = media_type.or(fetched.media_type.as_deref());
+                self.keep(fetched.digest, &fetched.bytes, sent_as)
+            }
+        }?;
+        if let Some(size) = entry
+            .map(|e| e.size)
+            .filter(|s| *s != stored.descriptor.size)
+        {
+            return Err(Error::invalid(format!(
+                "manifest {digest} has {} bytes, its index says {size}",
+                stored.descriptor.size
+            )));
+        }
+        Ok(stored)
+    }
+
+    /// Reads a document and stores it.
+    fn keep(&self, digest: Digest, bytes: &[u8], media_type: Option<&str>) -> Result<Stored> {
+        let document =
+            Document::parse(bytes, media_type).map_err(|e| e.within(self.name.familiar()))?;
+        self.store.write_blob_as(&digest, bytes)?;
+        let media_type = match &document {
+            Document::Manifest(manifest) => &manifest.media_type,
+            Document::Index(index) => &index.media_type,
+        };
+        let descriptor = Descriptor::new(media_type, digest, bytes.len() as u64);
+        Ok(Stored {
+            descriptor,
+            document,
+        })
+    }
+
+    fn config(&self, manifest: &Manifest) -> Result<ImageConfig> {
+        let blob = &manifest.config;
+        let bytes = match self.store.read_blob(&blob.digest, MAX_DOCUMENT) {
+            Ok(bytes) => bytes,
+            Err(_) => {
+                let mut bytes = Vec::new();
+                let mut reader = self.client.blob(blob, 0, Watch::nobody());
+                let read = reader
+                    .by_ref()
+                    .take(MAX_DOCUMENT + 1)
+                    .read_to_end(&mut bytes);
+                if let Err(e) = read {
+                    let error = reader
+                        .failure()
+                        .unwrap_or_else(|| Error::internal(e.to_string()));
+                    return Err(error.within("image config"));
+                }
+                if !blob.digest.matches(&bytes) {
+                    return Err(Error::invalid(format!(
+                        "image config {} has wrong content: its digest is {}",
+                        blob.digest,
+                        Digest::of(&bytes)
+                    )));
+                }
+                bytes
+            }
+        };
+        let config = ImageConfig::parse(&bytes).map_err(|e| e.within(self.name.familiar()))?;
+        if config.diff_ids.len() != manifest.layers.len() {
+            return Err(Error::invalid(format!(
+                "{}: the manifest has {} layers, the image config {}",
+                self.name.familiar(),
+                manifest.layers.len(),
+                config.diff_ids.len()
+            )));
+        }
+        self.store.write_blob_as(&blob.digest, &bytes)?;
+        Ok(config)
+    }
+
+    /// A single manifest is taken for any platform, unless one was asked for.
+    fn check_platform(&self, wanted: Option<&Platform>, config: &ImageConfig) -> Result<()> {
+        let actual = &config.platform;
+        match wanted {
+            Some(wanted) if !actual.os.is_empty() && !wanted.runs(actual) => {
+                Err(Error::not_found(format!(
+                    "image with reference {} was found but does not match the specified platform: wanted {wanted}, actual: {actual}",
+                    self.name.familiar()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fetch_layers(&self, layers: &[Layer]) -> Result<()> {
+        for layer in layers {
+            self.progress.layer(layer.name(), Phase::Queued);
+        }
+        let workers = self.options.parallel.clamp(1, layers.len().max(1));
+        for layer in layers.iter().skip(workers) {
+            self.progress.layer(layer.name(), Phase::Waiting);
+        }
+        let (next, cancelled, failed) = (
+            AtomicUsize::new(0),
+            AtomicBool::new(false),
+            Mutex::new(None),
+        );
+        let work = || {
+            while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if cancelled.load(Ordering::Relaxed) {
+                    return;
+                }
+                if let Err(e) = fetch(layer, self.store, self.client, &cancelled, self.progress) {
+                    // The others fail because of this one.
+                    if !cancelled.swap(true, Ordering::Relaxed) {
+                        *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
+                    }
+                    return;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(work);
+            }
+        });
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Each layer once, though an image may repeat it.
+fn layers_of(chosen: &Chosen) -> Vec<Layer> {
+    let mut layers: Vec<Layer> = Vec::new();
+    for (blob, diff_id) in chosen.manifest.layers.iter().zip(&chosen.config.diff_ids) {
+        let known = |l: &&Layer| l.blob.digest == blob.digest && l.diff_id == *diff_id;
+        if layers.iter().find(known).is_none() {
+            layers.push(Layer {
+                blob: blob.clone(),
+                diff_id: diff_id.clone(),
+            });
+        }
+    }
+    layers
+}
