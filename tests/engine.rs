@@ -6,5 +6,6 @@ mod architecture;
 mod pull;
 mod registry;
 mod security;
+mod store;
 mod support;
 mod network;

@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod env;
+pub mod evil_tar;
 pub mod fault_registry;
 pub mod hostile_rootfs;
 pub mod image;
