@@ -1,4 +1,6 @@
-//! What commands show: progress of long work.
+//! What commands show: progress of long work, lists, templates.
 
+pub mod list;
 pub mod progress;
+pub mod table;
 pub mod template;

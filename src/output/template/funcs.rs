@@ -76,6 +76,9 @@ pub fn call<'a>(name: &str, args: &[Item<'a>], root: &dyn Object) -> Result<Item
     if name == "index" {
         return index(args, root).map_err(Failure::Call);
     }
+    if root.plain() && matches!(name, "json" | "title" | "lower" | "upper" | "truncate") {
+        return Ok(args[0].clone());
+    }
     let values: Vec<Value> = args.iter().map(|a| a.json(root).into_owned()).collect();
     let shown = || args.iter().map(|a| a.shown(root)).collect::<Vec<_>>();
     let result = match name {

@@ -27,6 +27,11 @@ pub trait Object {
     fn whole(&self) -> Value;
     /// What an unknown field is told as.
     fn unknown(&self, name: &str) -> String;
+    /// Functions on texts (json, title, lower, upper, truncate) give their
+    /// argument back: headers of tables.
+    fn plain(&self) -> bool {
+        false
+    }
     /// `{{json .}}` writes `<`, `>` and `&` as escapes.
     fn escapes_json(&self) -> bool {
         false
