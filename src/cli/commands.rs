@@ -5,6 +5,7 @@ use super::container::create::CreateArgs;
 use super::container::exec::ExecArgs;
 use super::container::kill::KillArgs;
 use super::container::logs::LogsArgs;
+use super::container::ps::PsArgs;
 use super::container::rm::RmArgs;
 use super::container::run::RunArgs;
 use super::container::start::StartArgs;
@@ -38,6 +39,12 @@ pub static COMMANDS: &[Entry] = &[
         &["container exec", "exec"],
         &["CONTAINER COMMAND [ARG...]"],
         "Execute a command in a running container",
+    )
+    .common(),
+    Entry::of::<PsArgs>(
+        &["container ls", "container list", "container ps", "ps"],
+        &[""],
+        "List containers",
     )
     .common(),
     Entry::of::<CreateArgs>(

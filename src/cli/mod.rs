@@ -6,6 +6,7 @@
 pub mod commands;
 pub mod container;
 pub mod docs;
+mod filter;
 mod front;
 #[cfg(test)]
 mod golden;
@@ -13,11 +14,13 @@ mod help;
 mod parse;
 mod report;
 mod router;
+mod settings;
 mod status;
 pub mod stdout;
 mod system;
 mod verb;
 
+pub use filter::filter;
 pub use front::Front;
 pub use report::{each, show};
 pub use router::{run, version_line};

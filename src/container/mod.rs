@@ -4,10 +4,13 @@
 pub mod attach;
 pub mod create;
 pub mod exec;
+pub mod filter;
 pub mod kill;
+pub mod list;
 pub mod logs;
 pub mod network;
 pub mod plan;
+pub mod ports;
 pub mod relay;
 pub mod remove;
 pub mod start;

@@ -6,6 +6,7 @@ pub mod flags;
 mod image;
 pub mod kill;
 pub mod logs;
+pub mod ps;
 pub mod rm;
 pub mod run;
 pub mod start;

@@ -3,7 +3,6 @@
 //! here is carried out; an option that cannot be is not here.
 
 pub mod address;
-pub mod detach_keys;
 mod device;
 pub mod env;
 mod labels;

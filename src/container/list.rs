@@ -1,0 +1,202 @@
+//! What `ps` shows: a summary of every container's two records. Only reads,
+//! never locks; what vanishes while it is read is not there.
+
+use super::filter::Filters;
+use super::ports::{self, Port};
+use super::state::truth;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::image::reference::Reference;
+use crate::paths::Paths;
+use crate::record::container::{Mount, State, Status, VERSION};
+use crate::record::containers;
+use crate::text::{id, time};
+use jiff::Timestamp;
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// The part of a container's config.json that lists need; the rest is skipped.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Asked {
+    version: u32,
+    pub created: String,
+    path: String,
+    args: Vec<String>,
+    /// Image ID.
+    pub image: String,
+    pub layers: Vec<String>,
+    pub platform: String,
+    pub config: AskedConfig,
+    pub host_config: AskedHost,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AskedConfig {
+    /// The image as typed.
+    pub image: String,
+    pub labels: BTreeMap<String, String>,
+    pub exposed_ports: BTreeMap<String, serde::de::IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AskedHost {
+    pub binds: Option<Vec<String>>,
+    pub mounts: Vec<Mount>,
+    pub network_mode: String,
+}
+
+/// One container.
+#[derive(Debug)]
+pub struct Summary {
+    pub id: String,
+    /// As it is, not as it was written.
+    pub state: State,
+    pub asked: Asked,
+    /// The image as lists show it: the name it was created from, or its ID
+    /// when that name means another image by now.
+    pub image: String,
+}
+
+/// Which containers.
+#[derive(Debug, Default)]
+pub struct Which {
+    /// Also those that do not run.
+    pub all: bool,
+    /// The newest so many, in any state.
+    pub last: Option<usize>,
+    pub filters: Filters,
+}
+
+/// The containers asked for, newest first.
+pub fn list(engine: &Engine, which: &Which) -> Result<Vec<Summary>> {
+    let filters = which.filters.resolve(engine)?;
+    let all = which.all || which.last.is_some() || filters.implies_all();
+    let mut found = Vec::new();
+    for id in containers::ids(&engine.paths)? {
+        if !filters.takes_id(&id) {
+            continue;
+        }
+        if let Some(summary) = read(&engine.paths, id, all) {
+            found.push(summary);
+        }
+    }
+    found.sort_by(|a, b| b.asked.created.cmp(&a.asked.created).then_with(|| a.id.cmp(&b.id)));
+    found.retain(|summary| filters.take(summary));
+    if let Some(last) = which.last {
+        found.truncate(last);
+    }
+    name_images(engine, &mut found);
+    Ok(found)
+}
+
+/// Reads one container; `None` when it is not there (any more), damaged, of a
+/// newer version, or not running and only running ones are asked for.
+fn read(paths: &Paths, id: String, all: bool) -> Option<Summary> {
+    let dir = paths.container(&id);
+    let written: State = parse(&dir.join("state.json"))?;
+    let state = if written.version <= VERSION { truth(&written) } else { return None };
+    if !all && !matches!(state.status, Status::Running | Status::Paused | Status::Restarting) {
+        return None;
+    }
+    let asked: Asked = parse(&dir.join("config.json"))?;
+    (asked.version <= VERSION).then(|| Summary {
+        image: asked.config.image.clone(),
+        id,
+        state,
+        asked,
+    })
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(path: &std::path::Path) -> Option<T> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Replaces the names that mean another image by now. A store that cannot be
+/// read leaves them as they are: lists go on.
+fn name_images(engine: &Engine, found: &mut [Summary]) {
+    if found.iter().all(|s| s.asked.image.is_empty()) {
+        return;
+    }
+    let Ok(images) = engine.store().and_then(|store| store.images()) else {
+        return;
+    };
+    let mut means: HashMap<String, String> = HashMap::new();
+    for image in &images {
+        for name in &image.names {
+            means.insert(name.canonical(), image.id.to_string());
+        }
+    }
+    for summary in found {
+        let Ok(name) = Reference::parse(&summary.image) else {
+            continue;
+        };
+        let other = means.get(&name.canonical()).is_some_and(|id| *id != summary.asked.image);
+        if other {
+            summary.image = id::short(&summary.asked.image).to_string();
+        }
+    }
+}
+
+impl Summary {
+    pub fn created(&self) -> Option<Timestamp> {
+        time::parse(&self.asked.created)
+    }
+
+    /// Program and arguments; one with blanks in single quotes.
+    pub fn command(&self) -> String {
+        let mut words = vec![self.asked.path.clone()];
+        for word in &self.asked.args {
+            words.push(if word.contains(' ') { format!("'{word}'") } else { word.clone() });
+        }
+        words.join(" ")
+    }
+
+    /// `Up 6 seconds (Paused)`, `Exited (3) 7 seconds ago`, `Created`, …
+    pub fn status(&self, now: Timestamp) -> String {
+        let since = |text: &str| {
+            time::parse(text).map_or_else(|| "unknown time".into(), |then| time::duration(time::seconds_between(then, now)))
+        };
+        let state = &self.state;
+        match state.status {
+            Status::Created => "Created".into(),
+            Status::Running => format!("Up {}", since(&state.started_at)),
+            Status::Paused => format!("Up {} (Paused)", since(&state.started_at)),
+            Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, since(&state.finished_at)),
+            Status::Removing => "Removal In Progress".into(),
+            Status::Exited if state.finished_at.is_empty() => format!("Exited ({})", state.exit_code),
+            Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(&state.finished_at)),
+            Status::Dead => "Dead".into(),
+        }
+    }
+
+    /// Ports of a container that runs; others have none.
+    pub fn ports(&self) -> Vec<Port> {
+        if !matches!(self.state.status, Status::Running | Status::Paused) {
+            return Vec::new();
+        }
+        let exposed = self.asked.config.exposed_ports.keys().map(String::as_str);
+        ports::all(&self.state.ports, exposed)
+    }
+
+    /// Source and target of every bind mount.
+    pub fn mounts(&self) -> Vec<(String, String)> {
+        let binds = self.asked.host_config.binds.iter().flatten().filter_map(|bind| {
+            let (source, rest) = bind.split_once(':')?;
+            let target = rest.split_once(':').map_or(rest, |(target, _)| target);
+            Some((source.to_string(), target.to_string()))
+        });
+        let mounts = self.asked.host_config.mounts.iter().filter(|m| m.kind == "bind");
+        binds.chain(mounts.map(|m| (m.source.clone(), m.target.clone()))).collect()
+    }
+
+    /// The network it is in.
+    pub fn network(&self) -> &str {
+        match self.asked.host_config.network_mode.as_str() {
+            "" | "default" => "bridge",
+            mode => mode,
+        }
+    }
+}
