@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::monitor::protocol::{Init, Network};
 use crate::network::etc::{self, Resolver, Wanted};
 use crate::network::publish::{self, Listener, Protocol, Publication};
-use crate::network::uplink::{ADDRESS, DNS, Target, Uplink};
+use crate::network::uplink::{ADDRESS, DNS, Helper, Target, Uplink};
 use crate::record::container::{Container, HostConfig, PortBinding, Status};
 use crate::record::containers;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ pub struct Attachment {
     run_dir: PathBuf,
     listeners: Vec<Listener>,
     warnings: RefCell<Vec<String>>,
+    helper: Cell<Option<Helper>>,
 }
 
 impl Attachment {
@@ -36,6 +37,7 @@ impl Attachment {
             run_dir: engine.paths.run_container(&container.id),
             listeners: Vec::new(),
             warnings: RefCell::default(),
+            helper: Cell::new(None),
         };
         let wanted = publications(container)?;
         if !is_default(host) {
@@ -137,13 +139,24 @@ impl Attachment {
             .start(target)
             .and_then(|starting| starting.finish(PATIENCE))
         {
-            Ok(_) => Ok(Network {
-                address: ADDRESS.to_string(),
-            }),
+            Ok(helper) => {
+                self.helper.set(Some(helper));
+                Ok(Network {
+                    address: ADDRESS.to_string(),
+                })
+            }
             Err(e) => {
                 self.warn(e.message().to_string());
                 Ok(Network::default())
             }
+        }
+    }
+
+    /// The start has failed. The monitor may have cleaned up before the helper
+    /// was noted, so it is ended here.
+    pub fn abandon(&self) {
+        if let Some(helper) = self.helper.take() {
+            helper.terminate();
         }
     }
 

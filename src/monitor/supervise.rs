@@ -58,6 +58,7 @@ fn give_up(job: &Job, client: &End, error: &Error) {
     state.error = error.message().to_string();
     state.exit_code = crate::error::container_status(error.kind());
     let _ = start::write_state(job, &state);
+    crate::network::uplink::stop(&job.paths.run_container(&job.id));
     clean_up(job);
     if job.auto_remove {
         let _ = containers::remove(&job.paths, &job.id, &state.name);

@@ -147,10 +147,11 @@ impl Starting {
             Ok(Some(pid)) => match procfs::start_time(pid) {
                 Some(start_time) => {
                     let helper = Helper { pid, start_time };
-                    return helper
-                        .save(run_dir)
-                        .map(|()| helper)
-                        .map_err(|e| e.to_string());
+                    // Without its note nobody would end it.
+                    return helper.save(run_dir).map(|()| helper).map_err(|e| {
+                        helper.terminate();
+                        e.to_string()
+                    });
                 }
                 None => last_words(run_dir),
             },
@@ -238,7 +239,7 @@ impl Helper {
     }
 
     /// SIGTERM; does not wait (taking down a tap device lasts 15 ms).
-    fn terminate(self) {
+    pub fn terminate(self) {
         // The descriptor first, then the check: now the pid cannot change hands.
         let Ok(fd) = pidfd::open(self.pid) else {
             return;
