@@ -72,6 +72,10 @@ impl Streams {
         inside: &mut Inside,
     ) -> nix::Result<()> {
         for _ in 0..ACCEPTS {
+            if self.spare.is_none() {
+                // Without one no connection can even learn that it has ended.
+                self.spare = Some(Pipe::new()?);
+            }
             let client = match listener.accept() {
                 Ok((client, _)) => client,
                 Err(e) => match Errno::from_raw(e.raw_os_error().unwrap_or(0)) {
