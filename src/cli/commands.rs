@@ -11,6 +11,7 @@ use super::container::run::RunArgs;
 use super::container::start::StartArgs;
 use super::container::stop::StopArgs;
 use super::container::wait::WaitArgs;
+use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
 use super::system::version::VersionArgs;
 use super::verb::Entry;
 use std::ffi::OsString;
@@ -22,10 +23,16 @@ pub struct Noun {
 }
 
 /// Management commands that have at least one command below them.
-pub static NOUNS: &[Noun] = &[Noun {
-    name: "container",
-    about: "Manage containers",
-}];
+pub static NOUNS: &[Noun] = &[
+    Noun {
+        name: "container",
+        about: "Manage containers",
+    },
+    Noun {
+        name: "image",
+        about: "Manage images",
+    },
+];
 
 /// Every command. Common ones are listed in this order in the help.
 pub static COMMANDS: &[Entry] = &[
@@ -81,6 +88,21 @@ pub static COMMANDS: &[Entry] = &[
         &["container logs", "logs"],
         &["CONTAINER"],
         "Fetch the logs of a container",
+    ),
+    Entry::of::<InspectArgs>(
+        &["inspect"],
+        &["NAME|ID [NAME|ID...]"],
+        "Return low-level information on containers and images",
+    ),
+    Entry::of::<ContainerInspectArgs>(
+        &["container inspect"],
+        &["CONTAINER [CONTAINER...]"],
+        "Display detailed information on one or more containers",
+    ),
+    Entry::of::<ImageInspectArgs>(
+        &["image inspect"],
+        &["IMAGE [IMAGE...]"],
+        "Display detailed information on one or more images",
     ),
     Entry::of::<VersionArgs>(&["version"], &[""], "Show the version information").common(),
 ];

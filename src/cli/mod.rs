@@ -11,6 +11,7 @@ mod front;
 #[cfg(test)]
 mod golden;
 mod help;
+pub mod inspect;
 mod parse;
 mod report;
 mod router;

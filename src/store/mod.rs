@@ -9,6 +9,7 @@ mod blob;
 mod collect;
 mod image;
 mod index;
+mod inspect;
 mod layer;
 mod remove;
 pub mod unpack;

@@ -41,7 +41,9 @@ pub trait Object {
 /// A JSON document, strict: a field that is not there is an error.
 impl Object for Value {
     fn field(&self, name: &str) -> Option<Value> {
-        self.get(name).cloned()
+        // Docker's clients take both ways of writing it.
+        let found = self.get(name).or_else(|| (name == "ID").then(|| self.get("Id")).flatten());
+        found.cloned()
     }
     fn whole(&self) -> Value {
         self.clone()

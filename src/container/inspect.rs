@@ -1,0 +1,330 @@
+//! A container as `inspect` shows it: Docker's document (Engine API 1.50,
+//! ContainerInspect), its members in Docker's order.
+
+use super::state::truth;
+use crate::engine::Engine;
+use crate::error::{Context, Result};
+use crate::logs;
+use crate::paths::Paths;
+use crate::record::container::{Container, Mount, State, Status};
+use crate::record::containers;
+use crate::text::time;
+use serde_json::{Map, Value, json};
+
+/// Members of `HostConfig` in Docker's order, with what stands for those that
+/// wherry has no setting for. An empty text: only there when the record has it.
+const HOST: [(&str, &str); 66] = [
+    ("Binds", "null"),
+    ("ContainerIDFile", "\"\""),
+    ("LogConfig", "{}"),
+    ("NetworkMode", "\"\""),
+    ("PortBindings", "{}"),
+    ("RestartPolicy", "{}"),
+    ("AutoRemove", "false"),
+    ("VolumeDriver", "\"\""),
+    ("VolumesFrom", "null"),
+    ("ConsoleSize", "[0,0]"),
+    ("Annotations", ""),
+    ("CapAdd", "null"),
+    ("CapDrop", "null"),
+    ("CgroupnsMode", "\"\""),
+    ("Dns", "[]"),
+    ("DnsOptions", "[]"),
+    ("DnsSearch", "[]"),
+    ("ExtraHosts", "null"),
+    ("GroupAdd", "null"),
+    ("IpcMode", "\"\""),
+    ("Cgroup", "\"\""),
+    ("Links", "null"),
+    ("OomScoreAdj", "0"),
+    ("PidMode", "\"\""),
+    ("Privileged", "false"),
+    ("PublishAllPorts", "false"),
+    ("ReadonlyRootfs", "false"),
+    ("SecurityOpt", "null"),
+    ("Tmpfs", ""),
+    ("UTSMode", "\"\""),
+    ("UsernsMode", "\"\""),
+    ("ShmSize", "0"),
+    ("Sysctls", ""),
+    ("Runtime", "\"\""),
+    ("Isolation", "\"\""),
+    ("CpuShares", "0"),
+    ("Memory", "0"),
+    ("NanoCpus", "0"),
+    ("CgroupParent", "\"\""),
+    ("BlkioWeight", "0"),
+    ("BlkioWeightDevice", "[]"),
+    ("BlkioDeviceReadBps", "[]"),
+    ("BlkioDeviceWriteBps", "[]"),
+    ("BlkioDeviceReadIOps", "[]"),
+    ("BlkioDeviceWriteIOps", "[]"),
+    ("CpuPeriod", "0"),
+    ("CpuQuota", "0"),
+    ("CpuRealtimePeriod", "0"),
+    ("CpuRealtimeRuntime", "0"),
+    ("CpusetCpus", "\"\""),
+    ("CpusetMems", "\"\""),
+    ("Devices", "[]"),
+    ("DeviceCgroupRules", "null"),
+    ("DeviceRequests", "null"),
+    ("MemoryReservation", "0"),
+    ("MemorySwap", "0"),
+    ("MemorySwappiness", "null"),
+    ("OomKillDisable", "null"),
+    ("PidsLimit", "null"),
+    ("Ulimits", "[]"),
+    ("CpuCount", "0"),
+    ("CpuPercent", "0"),
+    ("Mounts", ""),
+    ("MaskedPaths", "[]"),
+    ("ReadonlyPaths", "[]"),
+    ("Init", ""),
+];
+
+/// The document of the container with this name, ID or prefix.
+pub fn inspect(engine: &Engine, wanted: &str) -> Result<Value> {
+    let paths = &engine.paths;
+    let id = containers::find(paths, wanted)?;
+    let container = containers::config(paths, &id)?;
+    let state = truth(&containers::state(paths, &id)?);
+    document(paths, &container, &state)
+}
+
+fn document(paths: &Paths, container: &Container, state: &State) -> Result<Value> {
+    let dir = paths.container(&container.id);
+    let run = paths.run_container(&container.id);
+    let logs = match container.host_config.log_config.driver.as_str() {
+        "none" => String::new(),
+        _ => dir.join(logs::FILE).display().to_string(),
+    };
+    let mut all = json!({
+        "Id": container.id,
+        "Created": container.created,
+        "Path": container.path,
+        "Args": container.args,
+        "State": state_document(state),
+        "Image": container.image,
+        "ResolvConfPath": run.join("resolv.conf"),
+        "HostnamePath": run.join("hostname"),
+        "HostsPath": run.join("hosts"),
+        "LogPath": logs,
+        "Name": format!("/{}", state.name),
+        "RestartCount": state.restart_count,
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": null,
+        "HostConfig": host_config(container)?,
+        "GraphDriver": graph(paths, container),
+        "Mounts": mounts(container),
+        "Config": config(container)?,
+        "NetworkSettings": network(container, state),
+    });
+    if let Some(descriptor) = &container.image_manifest_descriptor {
+        all["ImageManifestDescriptor"] =
+            serde_json::to_value(descriptor).context(|| "cannot show the image's descriptor")?;
+    }
+    Ok(all)
+}
+
+fn state_document(state: &State) -> Value {
+    let is = |status| state.status == status;
+    let moment = |text: &str| if text.is_empty() { time::NEVER.to_string() } else { text.to_string() };
+    let mut all = json!({
+        "Status": state.status.word(),
+        "Running": is(Status::Running) || is(Status::Paused) || is(Status::Restarting),
+        "Paused": is(Status::Paused),
+        "Restarting": is(Status::Restarting),
+        "OOMKilled": state.oom_killed,
+        "Dead": is(Status::Dead),
+        "Pid": state.init.map_or(0, |p| p.pid),
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": moment(&state.started_at),
+        "FinishedAt": moment(&state.finished_at),
+    });
+    if state.monitor_lost {
+        all["MonitorLost"] = true.into();
+    }
+    all
+}
+
+fn host_config(container: &Container) -> Result<Value> {
+    let record = serde_json::to_value(&container.host_config).context(|| "cannot show the host's settings")?;
+    let mut all = Map::new();
+    for (name, default) in HOST {
+        let value = match record.get(name) {
+            Some(value) => Some(value.clone()),
+            None if default.is_empty() => None,
+            None => serde_json::from_str(default).ok(),
+        };
+        all.extend(value.map(|value| (name.to_string(), value)));
+    }
+    Ok(Value::Object(all))
+}
+
+/// Docker has `OnBuild` behind `Entrypoint`.
+fn config(container: &Container) -> Result<Value> {
+    let record = serde_json::to_value(&container.config).context(|| "cannot show the container's settings")?;
+    let mut all = Map::new();
+    for (name, value) in record.as_object().into_iter().flatten() {
+        all.insert(name.clone(), value.clone());
+        if name == "Entrypoint" {
+            all.insert("OnBuild".into(), Value::Null);
+        }
+    }
+    Ok(Value::Object(all))
+}
+
+fn graph(paths: &Paths, container: &Container) -> Value {
+    if let Some(rootfs) = &container.rootfs {
+        return json!({"Data": {"RootDir": rootfs}, "Name": "rootfs"});
+    }
+    let dir = paths.container(&container.id);
+    // The uppermost layer first, as overlayfs has them.
+    let lower: Vec<String> = container
+        .layers
+        .iter()
+        .rev()
+        .map(|layer| {
+            let hex = layer.split_once(':').map_or(layer.as_str(), |(_, hex)| hex);
+            paths.layers().join(hex).join("diff").display().to_string()
+        })
+        .collect();
+    json!({
+        "Data": {
+            "ID": container.id,
+            "LowerDir": lower.join(":"),
+            "UpperDir": dir.join("upper"),
+            "WorkDir": dir.join("work"),
+        },
+        "Name": "overlay2",
+    })
+}
+
+fn mounts(container: &Container) -> Value {
+    let host = &container.host_config;
+    let binds = host.binds.iter().flatten().filter_map(|bind| from_bind(bind));
+    binds.chain(host.mounts.iter().map(from_mount)).collect()
+}
+
+fn from_bind(bind: &str) -> Option<Value> {
+    let mut parts = bind.splitn(3, ':');
+    let (source, target) = (parts.next()?, parts.next()?);
+    let mode = parts.next().unwrap_or_default();
+    let words: Vec<&str> = mode.split(',').collect();
+    let propagation = words.iter().find(|w| w.ends_with("private") || w.ends_with("shared") || w.ends_with("slave"));
+    Some(json!({
+        "Type": "bind",
+        "Source": source,
+        "Destination": target,
+        "Mode": mode,
+        "RW": !words.contains(&"ro"),
+        "Propagation": propagation.unwrap_or(&"rprivate"),
+    }))
+}
+
+fn from_mount(mount: &Mount) -> Value {
+    let given = mount.bind_options.as_ref().map(|o| o.propagation.as_str()).filter(|p| !p.is_empty());
+    let propagation = match mount.kind.as_str() {
+        "bind" => given.unwrap_or("rprivate"),
+        _ => "",
+    };
+    json!({
+        "Type": mount.kind,
+        "Source": mount.source,
+        "Destination": mount.target,
+        "Mode": "",
+        "RW": !mount.read_only,
+        "Propagation": propagation,
+    })
+}
+
+fn network(container: &Container, state: &State) -> Value {
+    let running = matches!(state.status, Status::Running | Status::Paused);
+    let mut ports = Map::new();
+    if running {
+        for key in container.config.exposed_ports.keys() {
+            ports.insert(key.clone(), Value::Null);
+        }
+        for (key, bindings) in &state.ports {
+            ports.insert(key.clone(), json!(bindings));
+        }
+    }
+    let name = match container.host_config.network_mode.as_str() {
+        "" | "default" => "bridge",
+        mode => mode,
+    };
+    let sandbox = state.init.filter(|_| running).map(|p| format!("/proc/{}/ns/net", p.pid));
+    let address = &state.ip_address;
+    json!({
+        "Bridge": "",
+        "SandboxID": "",
+        "SandboxKey": sandbox.unwrap_or_default(),
+        "Ports": ports,
+        "HairpinMode": false,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": null,
+        "SecondaryIPv6Addresses": null,
+        "EndpointID": "",
+        "Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPAddress": address,
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "MacAddress": "",
+        "Networks": {name: {
+            "IPAMConfig": null,
+            "Links": null,
+            "Aliases": null,
+            "MacAddress": "",
+            "DriverOpts": null,
+            "GwPriority": 0,
+            "NetworkID": "",
+            "EndpointID": "",
+            "Gateway": "",
+            "IPAddress": address,
+            "IPPrefixLen": 0,
+            "IPv6Gateway": "",
+            "GlobalIPv6Address": "",
+            "GlobalIPv6PrefixLen": 0,
+            "DNSNames": null,
+        }},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::container::HostConfig;
+
+    #[test]
+    fn every_setting_of_the_record_is_shown() {
+        let mut host = HostConfig { init: Some(true), mounts: vec![Mount::default()], ..HostConfig::default() };
+        for map in [&mut host.annotations, &mut host.tmpfs, &mut host.sysctls] {
+            map.insert("a".into(), "b".into());
+        }
+        let container = Container { host_config: host, ..Container::default() };
+        let record = serde_json::to_value(&container.host_config).unwrap();
+        let shown = host_config(&container).unwrap();
+        for (name, value) in record.as_object().unwrap() {
+            assert_eq!(shown.get(name), Some(value), "{name}");
+        }
+        for (name, default) in HOST {
+            assert!(default.is_empty() || serde_json::from_str::<Value>(default).is_ok(), "{name}");
+            assert!(shown.get(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn binds() {
+        let shown = from_bind("/a:/b:ro,z,rslave").unwrap();
+        assert_eq!((&shown["RW"], &shown["Propagation"], &shown["Mode"]), (&json!(false), &json!("rslave"), &json!("ro,z,rslave")));
+        assert_eq!(from_bind("/a:/b").unwrap()["Propagation"], "rprivate");
+    }
+}
