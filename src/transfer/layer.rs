@@ -86,7 +86,7 @@ fn download(
     writer: BlobWriter,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let resumed = writer.len() > 0;
+    let resumed = !writer.is_empty();
     let (mut stream, result) = stream_in(layer, store, client, watch, writer, progress)?;
     let bad = match (result, stream.failed.take()) {
         (Ok(()), None) => {

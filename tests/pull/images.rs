@@ -27,7 +27,11 @@ fn every_packing_from_a_real_registry_in_both_formats() {
             let env = Env::new();
             let layout = write(&three_layers().packed(packing), &env);
             let name = format!("team/{format}{packing:?}").to_lowercase();
-            registry.push_layout(&layout, &name, &["--format", format]);
+            let options: &[&str] = match format {
+                "oci" => &["--preserve-digests"],
+                _ => &["--format", format],
+            };
+            registry.push_layout(&layout, &name, options);
             let (store, told) = (store(&env), Told::default());
             let pulled = pull_from(&registry.host(), &name, &store, &told).unwrap();
             assert_eq!(pulled.status, Status::Downloaded);
