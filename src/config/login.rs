@@ -50,6 +50,14 @@ impl fmt::Debug for Credential {
 #[derive(Debug, Clone, Default)]
 pub struct Logins {
     files: Vec<PathBuf>,
+    helpers: Helpers,
+}
+
+/// Where credential helpers are looked for, and the environment they get.
+#[derive(Debug, Clone, Default)]
+struct Helpers {
+    dirs: Vec<PathBuf>,
+    environment: Vec<(OsString, OsString)>,
 }
 
 #[derive(Default, Deserialize)]
@@ -70,8 +78,13 @@ struct Entry {
 }
 
 impl Logins {
-    /// The files that the environment and the home directory name.
+    /// The files and helpers that the environment and the home directory name.
     pub fn find() -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self::files().with_helpers(std::env::split_paths(&path), std::env::vars_os())
+    }
+
+    fn files() -> Self {
         if let Some(path) = std::env::var_os("REGISTRY_AUTH_FILE").filter(|p| !p.is_empty()) {
             return Self::at([PathBuf::from(path)]);
         }
@@ -87,7 +100,25 @@ impl Logins {
     pub fn at(files: impl IntoIterator<Item = PathBuf>) -> Self {
         Self {
             files: files.into_iter().collect(),
+            helpers: Helpers::default(),
         }
+    }
+
+    /// With helpers from `dirs` (relative ones are left out), which get what
+    /// they need of `environment`.
+    #[must_use]
+    pub fn with_helpers(
+        mut self,
+        dirs: impl IntoIterator<Item = PathBuf>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        let dirs: Vec<PathBuf> = dirs.into_iter().filter(|dir| dir.is_absolute()).collect();
+        let path = std::env::join_paths(&dirs).unwrap_or_default();
+        let wanted = |name: &OsString| name.to_str().is_some_and(is_for_helpers);
+        let environment = environment.into_iter().filter(|(name, _)| wanted(name));
+        self.helpers.environment = environment.chain([("PATH".into(), path)]).collect();
+        self.helpers.dirs = dirs;
+        self
     }
 
     /// The login for the repository `path` on `host`: the first file that has
@@ -107,7 +138,7 @@ impl Logins {
                     e.column()
                 ))
             })?;
-            let found = parsed.credential(host, path);
+            let found = parsed.credential(host, path, &self.helpers);
             match found.map_err(|e| e.within(format!("\"{shown}\"")))? {
                 Credential::Anonymous => {}
                 credential => return Ok(credential),
@@ -118,7 +149,7 @@ impl Logins {
 }
 
 impl File {
-    fn credential(&self, host: &str, path: &str) -> Result<Credential> {
+    fn credential(&self, host: &str, path: &str, helpers: &Helpers) -> Result<Credential> {
         let helper = self
             .cred_helpers
             .iter()
@@ -126,7 +157,7 @@ impl File {
             .map(|(_, name)| name)
             .or(self.creds_store.as_ref());
         if let Some(name) = helper.filter(|name| !name.is_empty()) {
-            let found = ask_helper(name, host)?;
+            let found = helpers.ask(name, host)?;
             if found != Credential::Anonymous {
                 return Ok(found);
             }
@@ -201,54 +232,71 @@ struct Answer {
     secret: String,
 }
 
-/// Runs `docker-credential-NAME get`; "not found" is no error.
-fn ask_helper(name: &str, host: &str) -> Result<Credential> {
-    let ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if !name.bytes().all(ok) {
-        return Err(
-            Error::invalid(format!("credential helper {name:?} has an impossible name"))
-                .hint("a helper's name has only a-z, 0-9 and -"),
-        );
-    }
-    let program = find_helper(name)?;
-    let key = if HUB_HOSTS.contains(&host) {
-        HUB_KEY
-    } else {
-        host
-    };
-    let failed = || format!("cannot run credential helper \"{}\"", program.display());
-    let mut child = Command::new(&program)
-        .arg("get")
-        .env_clear()
-        .envs(helper_environment())
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .context(failed)?;
-    // A helper that does not read its input must not end us.
-    let _ = child.stdin.take().expect("piped").write_all(key.as_bytes());
-    let mut answer = Vec::new();
-    let read = child
-        .stdout
-        .take()
-        .expect("piped")
-        .take(MAX_ANSWER)
-        .read_to_end(&mut answer);
-    let status = child.wait().context(failed)?;
-    read.context(failed)?;
-    if !status.success() {
-        let said = String::from_utf8_lossy(&answer);
-        if said.contains("credentials not found") {
+impl Helpers {
+    /// Runs `docker-credential-NAME get`; "not found" is no error.
+    fn ask(&self, name: &str, host: &str) -> Result<Credential> {
+        let program = self.program(name)?;
+        let key = if HUB_HOSTS.contains(&host) {
+            HUB_KEY
+        } else {
+            host
+        };
+        let failed = || format!("cannot run credential helper \"{}\"", program.display());
+        let mut child = Command::new(&program)
+            .arg("get")
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context(failed)?;
+        // A helper that does not read its input must not end us.
+        let _ = child.stdin.take().expect("piped").write_all(key.as_bytes());
+        let mut answer = Vec::new();
+        let output = child.stdout.take().expect("piped");
+        let read = output.take(MAX_ANSWER).read_to_end(&mut answer);
+        let status = child.wait().context(failed)?;
+        read.context(failed)?;
+        if status.success() {
+            return understand(&answer, &program);
+        }
+        if String::from_utf8_lossy(&answer).contains("credentials not found") {
             return Ok(Credential::Anonymous);
         }
-        return Err(Error::unavailable(format!(
+        Err(Error::unavailable(format!(
             "credential helper \"{}\" failed for {host}: {status}",
             program.display()
-        )));
+        )))
     }
-    let answer: Answer = serde_json::from_slice(&answer).map_err(|_| {
+
+    /// The first `docker-credential-NAME` in a directory that not everybody
+    /// may write.
+    fn program(&self, name: &str) -> Result<PathBuf> {
+        let ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !name.bytes().all(ok) {
+            return Err(Error::invalid(format!(
+                "credential helper {name:?} has an impossible name"
+            ))
+            .hint("a helper's name has only a-z, 0-9 and -"));
+        }
+        let file = format!("docker-credential-{name}");
+        let mode = |path: &Path| std::fs::metadata(path).map_or(0o002, |m| m.permissions().mode());
+        self.dirs
+            .iter()
+            .filter(|dir| mode(dir) & 0o002 == 0)
+            .map(|dir| dir.join(&file))
+            .find(|path| path.is_file() && mode(path) & 0o111 != 0 && mode(path) & 0o002 == 0)
+            .ok_or_else(|| {
+                Error::not_found(format!("credential helper \"{file}\" not found in PATH"))
+                    .hint("install it, or remove it from credsStore or credHelpers")
+            })
+    }
+}
+
+fn understand(answer: &[u8], program: &Path) -> Result<Credential> {
+    let answer: Answer = serde_json::from_slice(answer).map_err(|_| {
         Error::invalid(format!(
             "credential helper \"{}\" gave no valid answer",
             program.display()
@@ -264,39 +312,9 @@ fn ask_helper(name: &str, host: &str) -> Result<Credential> {
     })
 }
 
-/// The first `docker-credential-NAME` in an absolute directory of PATH that
-/// not everybody may write.
-fn find_helper(name: &str) -> Result<PathBuf> {
-    let program = format!("docker-credential-{name}");
-    let trusted = |path: &Path| {
-        std::fs::metadata(path).is_ok_and(|meta| {
-            let mode = meta.permissions().mode();
-            meta.is_file() && mode & 0o111 != 0 && mode & 0o002 == 0
-        })
-    };
-    absolute_path_entries()
-        .into_iter()
-        .filter(|dir| {
-            std::fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o002 == 0)
-        })
-        .map(|dir| dir.join(&program))
-        .find(|path| trusted(path))
-        .ok_or_else(|| {
-            Error::not_found(format!("credential helper \"{program}\" not found in PATH"))
-                .hint("install it, or remove it from credsStore or credHelpers")
-        })
-}
-
-fn absolute_path_entries() -> Vec<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .filter(|dir| dir.is_absolute())
-        .collect()
-}
-
-/// What helpers of the known kinds (desktop keyrings, pass, cloud vendors)
-/// need from the user's environment, and nothing else.
-fn helper_environment() -> Vec<(OsString, OsString)> {
+/// Whether helpers of the known kinds (desktop keyrings, pass, cloud vendors)
+/// need this variable of the user's; they get no other.
+fn is_for_helpers(name: &str) -> bool {
     const NAMES: [&str; 16] = [
         "HOME",
         "USER",
@@ -316,12 +334,7 @@ fn helper_environment() -> Vec<(OsString, OsString)> {
         "NO_PROXY",
     ];
     const PREFIXES: [&str; 4] = ["AWS_", "AZURE_", "GOOGLE_", "CLOUDSDK_"];
-    let wanted = |name: &str| NAMES.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p));
-    let path = std::env::join_paths(absolute_path_entries()).unwrap_or_default();
-    std::env::vars_os()
-        .filter(|(name, _)| name.to_str().is_some_and(wanted))
-        .chain([(OsString::from("PATH"), path)])
-        .collect()
+    NAMES.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p))
 }
 
 #[cfg(test)]
@@ -341,7 +354,7 @@ mod tests {
     fn look(file: serde_json::Value, host: &str, path: &str) -> Result<Credential> {
         serde_json::from_value::<File>(file)
             .unwrap()
-            .credential(host, path)
+            .credential(host, path, &Helpers::default())
     }
 
     #[test]

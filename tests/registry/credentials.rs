@@ -253,3 +253,79 @@ fn each_source_gets_its_own_credentials() {
     assert_eq!(mirror.asked("/manifests/"), 1);
     assert_no_secrets(&mirror);
 }
+
+/// Helpers are found in absolute directories only, run in `/` with the
+/// variables they need, and get the host on stdin.
+#[test]
+fn credential_helpers() {
+    use crate::support::env::run;
+    use wherry::config::Logins;
+    let env = crate::support::Env::new();
+    let script = "#!/bin/sh\n[ \"$1\" = get ] || exit 9\nread -r host\n\
+        case $host in\n\
+        found.io) env=$(env | cut -d= -f1 | sort | tr '\\n' ' ')\n\
+        printf '{\"ServerURL\":\"%s\",\"Username\":\"%s\",\"Secret\":\"%s\"}' \"$host\" \"$(pwd)\" \"$env\";;\n\
+        https://index.docker.io/v1/) printf '{\"Username\":\"<token>\",\"Secret\":\"hub\"}';;\n\
+        junk.io) echo secret; exit 0;;\n\
+        broken.io) echo secret; exit 3;;\n\
+        *) echo 'credentials not found in native keychain'; exit 1;;\nesac\n";
+    let bin = env.path("tmp/bin");
+    std::fs::create_dir(&bin).unwrap();
+    // Written by another process: a descriptor open for writing in a child
+    // that another test forks meanwhile would make the script busy.
+    let mut install = env.command("sh");
+    install.args(["-c", "cat >docker-credential-test && chmod 755 docker-credential-test && mkdir open && cp docker-credential-test open/docker-credential-planted && chmod 777 open"]);
+    install.current_dir(&bin);
+    run(install, script.as_bytes(), 10).ok();
+    let file = env.path("tmp/config.json");
+    let configure = |text: &str| std::fs::write(&file, text).unwrap();
+    let variables = [
+        ("HOME", "/h"),
+        ("LD_PRELOAD", "/x"),
+        ("SSL_CERT_FILE", "/x"),
+        ("AWS_PROFILE", "p"),
+        ("PATH", "/evil"),
+    ];
+    let variables = variables.map(|(name, value)| (name.into(), value.into()));
+    let dirs = [
+        ".".into(),
+        "bin".into(),
+        bin.join("open"),
+        bin.clone(),
+        "/usr/bin".into(),
+        "/bin".into(),
+    ];
+    let logins = Logins::at([file.clone()]).with_helpers(dirs, variables);
+
+    configure(
+        r#"{"credsStore": "test", "auths": {"file.io": {"username": "f", "password": "p"}}}"#,
+    );
+    let Credential::Password { username, password } = logins.credential("found.io", "x").unwrap()
+    else {
+        panic!("no password");
+    };
+    assert_eq!(username, "/");
+    let mut names: Vec<&str> = password.split_whitespace().collect();
+    // What the shell adds by itself.
+    names.retain(|n| !["PWD", "OLDPWD", "SHLVL", "_"].contains(n));
+    assert_eq!(names, ["AWS_PROFILE", "HOME", "PATH"]);
+    let hub = logins.credential("docker.io", "library/x").unwrap();
+    assert_eq!(hub, Credential::IdentityToken("hub".into()));
+    assert_eq!(
+        logins.credential("none.io", "x").unwrap(),
+        Credential::Anonymous
+    );
+    assert!(matches!(
+        logins.credential("file.io", "x").unwrap(),
+        Credential::Password { .. }
+    ));
+    for host in ["junk.io", "broken.io"] {
+        let error = logins.credential(host, "x").unwrap_err();
+        assert!(error.message().contains("docker-credential-test"));
+        assert!(!format!("{error:?}").contains("secret"));
+    }
+    // A directory that everybody may write is no place for a helper.
+    configure(r#"{"credHelpers": {"found.io": "planted"}}"#);
+    let error = logins.credential("found.io", "x").unwrap_err();
+    assert!(error.message().contains("not found in PATH"), "{error}");
+}
