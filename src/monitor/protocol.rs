@@ -150,10 +150,7 @@ impl End {
 
     /// The next message, or `None` when the other end is gone.
     pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> nix::Result<Option<Message<'a>>> {
-        let (n, mut fds) = match cmsg::receive(self.0.as_fd(), buffer, 0) {
-            Err(Errno::ECONNRESET) => return Ok(None),
-            other => other?,
-        };
+        let (n, mut fds) = cmsg::receive(self.0.as_fd(), buffer, 0)?;
         if n == 0 {
             return Ok(None);
         }

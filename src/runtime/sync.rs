@@ -166,10 +166,7 @@ impl ParentEnd {
     /// Waits for the next message.
     pub fn hear(&self) -> nix::Result<Heard> {
         let mut bytes = [0u8; 16];
-        let (n, fds) = match cmsg::receive(self.0.as_fd(), &mut bytes, 0) {
-            Err(Errno::ECONNRESET) => return Ok(Heard::End),
-            other => other?,
-        };
+        let (n, fds) = cmsg::receive(self.0.as_fd(), &mut bytes, 0)?;
         match (n, bytes[0]) {
             (0, _) => Ok(Heard::End),
             (2, READY) => Ok(Heard::Ready(sort(bytes[1], fds))),

@@ -79,7 +79,9 @@ pub fn receive(
         };
         match Errno::result(n) {
             Ok(n) => break n as usize,
-            Err(Errno::EINTR) => {}
+            // Told once, ahead of what is still queued, when the other side
+            // closes with messages of ours unread: its last words follow.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(e) => return Err(e),
         }
     };
