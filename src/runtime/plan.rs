@@ -146,7 +146,7 @@ pub struct Arguments {
 impl Arguments {
     pub fn new(argv: Vec<CString>) -> Self {
         let mut owned = Vec::with_capacity(argv.len() + 2);
-        owned.push(CString::from(c"wherry"));
+        owned.push(CString::from(crate::sys::stub::NAME));
         owned.push(CString::from(c""));
         owned.extend(argv);
         Self {

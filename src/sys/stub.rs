@@ -8,9 +8,10 @@
 //! stub that `/proc/self/exe` then means. Cheaper than a sealed copy of the
 //! whole binary (0.1 ms instead of 0.6 ms).
 //!
-//! The stub gets `argv = [any, path, argv0, …]`. It marks descriptor
+//! The stub gets `argv = ["\x01", path, argv0, …]`; called in any other way (as
+//! the interpreter of a script, say) it exits with 126. It marks descriptor
 //! [`STATUS_FD`] close-on-exec, calls `execve(path, &argv[2], envp)`, and if
-//! that fails writes errno as 4 bytes to STATUS_FD and exits with 1.
+//! that fails writes errno as 4 bytes to STATUS_FD and exits with 126.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -18,6 +19,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::{CStr, c_char};
 use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+/// The first argument by which the stub knows its caller.
+pub const NAME: &CStr = c"\x01";
 
 /// Where the stub reports a failed execve.
 pub const STATUS_FD: i32 = 3;
@@ -27,6 +31,9 @@ std::arch::global_asm!(
     ".pushsection .rodata.wherry_stub, \"a\"",
     ".globl wherry_stub_start",
     "wherry_stub_start:",
+    "mov rax, [rsp + 8]", // argv[0] must be ours
+    "cmp byte ptr [rax], 1",
+    "jne 2f",
     "mov rbx, [rsp]", // argc
     "mov edi, 3",     // fcntl(3, F_SETFD, FD_CLOEXEC)
     "mov esi, 2",
@@ -45,7 +52,8 @@ std::arch::global_asm!(
     "mov edx, 4",
     "mov eax, 1",
     "syscall",
-    "mov edi, 1", // exit_group(1)
+    "2:",
+    "mov edi, 126", // exit_group(126)
     "mov eax, 231",
     "syscall",
     ".globl wherry_stub_end",
@@ -58,6 +66,10 @@ std::arch::global_asm!(
     ".pushsection .rodata.wherry_stub, \"a\"",
     ".globl wherry_stub_start",
     "wherry_stub_start:",
+    "ldr x0, [sp, #8]",
+    "ldrb w0, [x0]",
+    "cmp w0, #1",
+    "b.ne 2f",
     "ldr x19, [sp]",
     "mov x0, #3",
     "mov x1, #2",
@@ -77,7 +89,8 @@ std::arch::global_asm!(
     "mov x2, #4",
     "mov x8, #64", // write
     "svc #0",
-    "mov x0, #1",
+    "2:",
+    "mov x0, #126",
     "mov x8, #94", // exit_group
     "svc #0",
     ".globl wherry_stub_end",
