@@ -2,6 +2,7 @@
 //! numbers, all made before the clone so that the child never allocates.
 
 use crate::sys::caps::CapSet;
+use crate::sys::title;
 use std::ffi::{CString, c_char};
 use std::os::fd::OwnedFd;
 
@@ -110,9 +111,14 @@ pub struct Process {
     /// A pty of the container's own becomes stdin, stdout and stderr.
     pub terminal: Option<(u16, u16)>,
     /// A reaper of ours is pid 1 and the program its child.
-    pub reaper: bool,
+    pub reaper: Option<Reaper>,
     pub new_keyring: bool,
     pub stub: OwnedFd,
+}
+
+/// What `--init` needs: where its command line is.
+pub struct Reaper {
+    pub arguments: Option<title::Arguments>,
 }
 
 /// NUL-terminated strings and a list of pointers to them that ends in null.

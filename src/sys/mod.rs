@@ -18,6 +18,7 @@ pub mod pty;
 pub mod seccomp;
 pub mod signal;
 pub mod stub;
+pub mod title;
 pub mod xattr;
 
 use nix::errno::Errno;

@@ -4,9 +4,10 @@ use super::security::Security;
 use super::{c_string, limits};
 use crate::error::{Context, Error, Result};
 use crate::record::container::Container;
-use crate::runtime::plan::{Arguments, Process, Strings};
+use crate::runtime::plan::{Arguments, Process, Reaper, Strings};
 use crate::sys::caps::CapSet;
 use crate::sys::stub;
+use crate::sys::title;
 use std::ffi::CString;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -41,7 +42,9 @@ pub fn init_process(container: &Container, security: &Security) -> Result<Proces
     let env = environment(container, config.tty, &[]);
     let mut process = build(&args, &env, &config.working_dir, security)?;
     process.terminal = config.tty.then_some(size);
-    process.reaper = container.host_config.init == Some(true);
+    process.reaper = (container.host_config.init == Some(true)).then(|| Reaper {
+        arguments: title::Arguments::find(),
+    });
     process.new_keyring = true;
     process.limits = limits::ulimits(&container.host_config.ulimits)?;
     Ok(process)
@@ -89,7 +92,7 @@ fn build(args: &[String], env: &[String], directory: &str, security: &Security) 
         seccomp: security.filter()?,
         limits: Vec::new(),
         terminal: None,
-        reaper: false,
+        reaper: None,
         new_keyring: false,
         stub: stub::make()
             .context(|| "cannot make the start program")

@@ -72,8 +72,8 @@ pub fn run(
     let user = sync.wait_user().at(Step::User)?;
     let sync_fd = lift(sync.as_fd()).at(Step::Streams)?;
     let stub_fd = lift(process.stub.as_fd()).at(Step::Streams)?;
-    if process.reaper {
-        reaper::split()?;
+    if let Some(settings) = &process.reaper {
+        reaper::split(settings)?;
     }
     nix::unistd::setsid().at(Step::Streams)?;
     set_streams(streams, slave, user.uid())?;

@@ -3,13 +3,14 @@
 //! the engine's binary through /proc/1/exe.
 
 use super::{At, Done};
+use crate::runtime::plan::Reaper;
 use crate::runtime::sync::Step;
 use crate::sys::clone::{self, Fork};
 use crate::sys::signal;
 
 /// Forks: the child comes back and goes on to the user's program, pid 1 stays
 /// in here until that has ended.
-pub fn split() -> Done {
+pub fn split(settings: &Reaper) -> Done {
     signal::block_all().at(Step::Reaper)?;
     // Neither is there another thread, nor is /proc/self/task that of pid 1
     // unless /proc is the container's: clone's check finds what it needs.
@@ -17,6 +18,9 @@ pub fn split() -> Done {
         Fork::Child => Ok(()),
         Fork::Parent { pid, pidfd } => {
             drop(pidfd);
+            if let Some(arguments) = settings.arguments {
+                arguments.replace(c"/sbin/docker-init");
+            }
             watch(pid)
         }
     }
