@@ -3,9 +3,13 @@
 //! (docs/testing.md).
 
 mod architecture;
+mod exec;
+mod lifecycle;
+mod logs;
+mod network;
 mod pull;
 mod registry;
+mod run;
 mod security;
 mod store;
 mod support;
-mod network;

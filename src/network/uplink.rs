@@ -8,7 +8,7 @@
 //! monitor, or the next command when the monitor was killed) calls [`stop`].
 
 use crate::error::{Context, Error, Result};
-use crate::sys::{helper, pidfd, procfs};
+use crate::sys::{pidfd, procfs, program};
 use std::fs::File;
 use std::io::Read;
 use std::net::Ipv4Addr;
@@ -278,7 +278,7 @@ fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
     let dir = &target.run_dir;
     let log = dir.join(LOG_FILE);
     let errors = File::create(&log).context(|| format!("cannot write \"{}\"", log.display()))?;
-    let mut command = helper::command(&program.path);
+    let mut command = program::command(&program.path);
     command.stdout(Stdio::null()).stderr(errors);
     let mut ready = None;
     match program.kind {

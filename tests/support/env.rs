@@ -60,6 +60,21 @@ impl Env {
         env
     }
 
+    /// One that has the image `busybox`, pulled from the shared registry.
+    pub fn busybox() -> Self {
+        let env = Self::with(Registry::shared());
+        env.ok(["pull", "-q", "busybox"]);
+        env
+    }
+
+    /// The same, alone on the machine: for [`leaks`].
+    pub fn busybox_alone() -> Self {
+        let env = Self::alone();
+        env.short_names_from(Registry::shared());
+        env.ok(["pull", "-q", "busybox"]);
+        env
+    }
+
     fn make(share: Share) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let tag = format!(
@@ -188,6 +203,24 @@ impl Env {
         leaks::Snapshot::take(&[&self.root, &self.run])
     }
 
+    /// A record of the container with this full ID: `config`, `state`.
+    pub fn record(&self, id: &str, which: &str) -> serde_json::Value {
+        let path = self.path("data/wherry/containers").join(id).join(which);
+        let bytes = std::fs::read(path.with_extension("json"))
+            .unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
+        serde_json::from_slice(&bytes).expect("a record is JSON")
+    }
+
+    /// Starts wherry with the three streams as pipes.
+    pub fn spawn<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Child {
+        let mut command = self.wherry_command(args);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().expect("wherry starts")
+    }
+
     fn has_containers(&self) -> bool {
         let dir = self.path("data/wherry/containers");
         std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
@@ -261,7 +294,8 @@ pub fn wherry_path() -> &'static str {
 /// when something it left behind keeps its stdout or stderr open.
 #[track_caller]
 pub fn run(mut command: Command, input: &[u8], seconds: u64) -> Output {
-    let shown = format!("{command:?}");
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let shown = words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
