@@ -12,6 +12,7 @@ use super::container::start::StartArgs;
 use super::container::stop::StopArgs;
 use super::container::wait::WaitArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
+use super::image::pull::PullArgs;
 use super::system::version::VersionArgs;
 use super::verb::Entry;
 use std::ffi::OsString;
@@ -52,6 +53,12 @@ pub static COMMANDS: &[Entry] = &[
         &["container ls", "container list", "container ps", "ps"],
         &[""],
         "List containers",
+    )
+    .common(),
+    Entry::of::<PullArgs>(
+        &["image pull", "pull"],
+        &["NAME[:TAG|@DIGEST]"],
+        "Download an image from a registry",
     )
     .common(),
     Entry::of::<CreateArgs>(

@@ -11,6 +11,7 @@ mod front;
 #[cfg(test)]
 mod golden;
 mod help;
+mod image;
 pub mod inspect;
 mod parse;
 mod report;

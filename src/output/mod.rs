@@ -1,5 +1,6 @@
 //! What commands show: progress of long work, lists, templates.
 
+pub mod draw;
 pub mod list;
 pub mod progress;
 pub mod table;

@@ -1,6 +1,7 @@
 //! The image that `run` and `create` name: from the store, or pulled first.
 
 use crate::cli::Front;
+use crate::cli::image::pull::pull_missing;
 use crate::container::create::{CreateRequest, Pull};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
@@ -31,8 +32,8 @@ pub fn obtain(
             reference.familiar()
         ));
     }
-    let _ = quiet;
-    Err(Error::unsupported("pulling images is not supported yet"))
+    pull_missing(engine, front, name, request.platform.as_deref(), quiet)?;
+    local(engine, request).map(Some)
 }
 
 /// What the store has. An image for another platform than asked for is as if

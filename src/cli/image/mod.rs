@@ -1,0 +1,3 @@
+//! Commands about images.
+
+pub mod pull;

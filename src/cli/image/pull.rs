@@ -1,0 +1,137 @@
+//! `wherry pull`, and the pull that `run` and `create` begin with.
+
+use crate::cli::{Front, Verb, stdout};
+use crate::config::{Logins, Proxies, Registries, Source};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::image::{Platform, Reference};
+use crate::output::draw::Drawing;
+use crate::output::progress::{Progress, Silent};
+use crate::registry::{Client, Options};
+use crate::sys::pty;
+use crate::transfer::pull::{self, PullOptions};
+use crate::userns::task;
+use std::io::IsTerminal;
+
+#[derive(clap::Args)]
+pub struct PullArgs {
+    /// Download all tagged images in the repository
+    #[arg(short, long)]
+    all_tags: bool,
+    /// Set platform if server is multi-platform capable
+    #[arg(long, value_name = "string")]
+    platform: Option<String>,
+    /// Suppress verbose output
+    #[arg(short, long)]
+    quiet: bool,
+    #[arg(required = true, value_name = "NAME[:TAG|@DIGEST]")]
+    name: String,
+}
+
+impl Verb for PullArgs {
+    fn run(self, front: &Front) -> Result<u8> {
+        let (written, assumed) = Reference::parse_written(&self.name)?;
+        if self.all_tags && !assumed {
+            return Err(Error::invalid("tag can't be used with --all-tags/-a"));
+        }
+        if assumed && !self.all_tags && !self.quiet && written.digest().is_none() {
+            stdout::line("Using default tag: latest")?;
+        }
+        let engine = Engine::open()?;
+        let progress = progress(std::io::stdout(), self.quiet);
+        let request = Request {
+            name: &self.name,
+            platform: self.platform.as_deref(),
+            all_tags: self.all_tags,
+        };
+        for name in request.carry_out(&engine, front, &*progress)? {
+            stdout::line(&name)?;
+        }
+        Ok(0)
+    }
+}
+
+/// Pulls what `run` and `create` need; all output goes to standard error.
+pub fn pull_missing(
+    engine: &Engine,
+    front: &Front,
+    name: &str,
+    platform: Option<&str>,
+    quiet: bool,
+) -> Result<()> {
+    let request = Request {
+        name,
+        platform,
+        all_tags: false,
+    };
+    let progress = progress(std::io::stderr(), quiet);
+    request.carry_out(engine, front, &*progress).map(drop)
+}
+
+/// What to pull.
+struct Request<'a> {
+    name: &'a str,
+    platform: Option<&'a str>,
+    all_tags: bool,
+}
+
+impl Request<'_> {
+    /// Pulls in a child process that is root of U, because the files of layers
+    /// belong to U's ids. Everything of the user's own (settings, logins,
+    /// credential helpers) is read before. Returns the names that were pulled.
+    fn carry_out(
+        &self,
+        engine: &Engine,
+        front: &Front,
+        progress: &dyn Progress,
+    ) -> Result<Vec<String>> {
+        let registries = Registries::find()?;
+        let reference = registries.expand(self.name)?;
+        let sources = Source::find(&registries, &logins(front), &reference)?;
+        let options = Options {
+            proxies: Proxies::find()?,
+            ..Options::default()
+        };
+        let wanted = PullOptions {
+            platform: self.platform.map(Platform::parse).transpose()?,
+            ..PullOptions::default()
+        };
+        let store = engine.store()?;
+        task::run(&engine.paths, || {
+            let client = Client::new(&reference, sources, &options);
+            if self.all_tags {
+                let all = pull::pull_all_tags(store, &client, &wanted, progress)?;
+                return Ok(all.iter().map(|p| p.reference.canonical()).collect());
+            }
+            let pulled = pull::pull(store, &client, &wanted, progress)?;
+            Ok(vec![pulled.reference.canonical()])
+        })
+    }
+}
+
+/// Docker's own settings are where `--config` says.
+fn logins(front: &Front) -> Logins {
+    match &front.config {
+        Some(dir) => {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            Logins::at([dir.join("config.json")])
+                .with_helpers(std::env::split_paths(&path), std::env::vars_os())
+        }
+        None => Logins::find(),
+    }
+}
+
+/// Moving lines on a terminal, plain ones elsewhere, none with `quiet`.
+fn progress<W>(out: W, quiet: bool) -> Box<dyn Progress>
+where
+    W: std::io::Write + IsTerminal + std::os::fd::AsFd + Send + 'static,
+{
+    if quiet {
+        return Box::new(Silent);
+    }
+    if !out.is_terminal() {
+        return Box::new(Drawing::plain(out));
+    }
+    let columns = pty::size(&out).map_or(80, |size| size.columns);
+    Box::new(Drawing::terminal(out, columns))
+}
