@@ -6,6 +6,7 @@
 
 use super::digest::Digest;
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const DEFAULT_DOMAIN: &str = "docker.io";
@@ -14,8 +15,10 @@ const DEFAULT_TAG: &str = "latest";
 const MAX_PATH: usize = 255;
 const MAX_TAG: usize = 128;
 
-/// A complete image name: it always has a tag or a digest, or both.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A complete image name: it always has a tag or a digest, or both. In JSON
+/// it is its canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Reference {
     domain: String,
     path: String,
@@ -137,6 +140,19 @@ impl std::str::FromStr for Reference {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Reference> for String {
+    fn from(reference: Reference) -> Self {
+        reference.canonical()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform
 use crate::output::progress::{Phase, Progress};
 use crate::registry::{Client, Watch};
 use crate::store::Store;
+use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -33,14 +34,14 @@ impl Default for PullOptions {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     Downloaded,
     UpToDate,
 }
 
 /// What a pull gave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pulled {
     /// The name the image has now.
     pub reference: Reference,

@@ -3,6 +3,7 @@
 
 mod faults;
 mod images;
+mod kills;
 
 use crate::support::Env;
 use crate::support::fault_registry::FaultRegistry;
