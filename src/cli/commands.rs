@@ -12,7 +12,9 @@ use super::container::start::StartArgs;
 use super::container::stop::StopArgs;
 use super::container::wait::WaitArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
+use super::image::ls::LsArgs as ImageLsArgs;
 use super::image::pull::PullArgs;
+use super::image::rm::RmArgs as ImageRmArgs;
 use super::system::version::VersionArgs;
 use super::verb::Entry;
 use std::ffi::OsString;
@@ -95,6 +97,17 @@ pub static COMMANDS: &[Entry] = &[
         &["container logs", "logs"],
         &["CONTAINER"],
         "Fetch the logs of a container",
+    ),
+    Entry::of::<ImageLsArgs>(
+        &["image ls", "image list", "images"],
+        &["[REPOSITORY[:TAG]]"],
+        "List images",
+    )
+    .common(),
+    Entry::of::<ImageRmArgs>(
+        &["image rm", "image remove", "rmi"],
+        &["IMAGE [IMAGE...]"],
+        "Remove one or more images",
     ),
     Entry::of::<InspectArgs>(
         &["inspect"],

@@ -5,6 +5,7 @@ pub mod attach;
 pub mod create;
 pub mod exec;
 pub mod filter;
+pub mod images;
 pub mod inspect;
 pub mod kill;
 pub mod list;

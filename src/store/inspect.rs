@@ -1,51 +1,159 @@
-//! An image as `inspect` shows it: Docker's document (Engine API 1.50,
-//! ImageInspect), its members in Docker's order.
+//! An image as `image inspect` shows it: the Engine API's ImageInspect, with
+//! the members of `Config` that older clients expect present though empty.
 
-use super::{Image, Store};
-use crate::error::{Context, Result};
+use super::Store;
+use super::image::Image;
+use crate::error::Result;
+use crate::image::config::ImageConfig;
+use crate::image::reference::Reference;
 use crate::text::time;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+/// Members of `Config` in Docker's order; `None`: left out when the image does
+/// not have it.
+fn config_members() -> [(&'static str, Option<Value>); 21] {
+    let text = || Some(json!(""));
+    [
+        ("Hostname", text()),
+        ("Domainname", text()),
+        ("User", text()),
+        ("AttachStdin", Some(json!(false))),
+        ("AttachStdout", Some(json!(false))),
+        ("AttachStderr", Some(json!(false))),
+        ("ExposedPorts", None),
+        ("Tty", Some(json!(false))),
+        ("OpenStdin", Some(json!(false))),
+        ("StdinOnce", Some(json!(false))),
+        ("Env", Some(json!([]))),
+        ("Cmd", Some(Value::Null)),
+        ("Healthcheck", None),
+        ("ArgsEscaped", None),
+        ("Image", text()),
+        ("Volumes", Some(Value::Null)),
+        ("WorkingDir", text()),
+        ("Entrypoint", Some(Value::Null)),
+        ("OnBuild", Some(Value::Null)),
+        ("Labels", Some(Value::Null)),
+        ("StopSignal", None),
+    ]
+}
 
 impl Store {
-    /// The document of `image`.
+    /// Docker's JSON for one image.
     pub fn inspect(&self, image: &Image) -> Result<Value> {
         let config = self.config(image)?;
-        let names = |list: &[crate::image::reference::Reference]| -> Vec<String> {
-            list.iter().map(crate::image::reference::Reference::familiar).collect()
-        };
-        let layers: Vec<String> = config.diff_ids.iter().map(ToString::to_string).collect();
-        let lower: Vec<_> = self.lower_dirs(&config.diff_ids).unwrap_or_default();
-        let lower: Vec<String> = lower.iter().rev().map(|dir| dir.display().to_string()).collect();
-        let mut all = json!({
-            "Id": image.id.to_string(),
-            "RepoTags": names(&image.names),
-            "RepoDigests": names(&image.digests),
-            "Parent": "",
-            "Comment": comment(&config.oci),
-            "Created": image.created.as_deref().unwrap_or(time::NEVER),
-            "DockerVersion": "",
-            "Author": config.oci.author().as_deref().unwrap_or_default(),
-            "Config": config.raw,
-            "Architecture": config.platform.architecture,
-        });
-        if let Some(variant) = config.oci.variant() {
-            all["Variant"] = variant.as_str().into();
+        let mut out = Map::new();
+        let mut put = |key: &str, value: Value| out.insert(key.into(), value);
+        put("Id", json!(image.id));
+        put("RepoTags", names(&image.names));
+        put("RepoDigests", names(&image.digests));
+        put("Parent", json!(""));
+        put("Comment", json!(comment(&config)));
+        put(
+            "Created",
+            json!(image.created.as_deref().unwrap_or(time::NEVER)),
+        );
+        put("DockerVersion", json!(""));
+        put(
+            "Author",
+            json!(config.oci.author().as_deref().unwrap_or_default()),
+        );
+        put("Config", Value::Object(docker_config(&config)));
+        put("Architecture", json!(config.platform.architecture));
+        if let Some(variant) = &config.platform.variant {
+            put("Variant", json!(variant));
         }
-        all["Os"] = config.platform.os.as_str().into();
+        put("Os", json!(config.platform.os));
         if let Some(version) = config.oci.os_version() {
-            all["OsVersion"] = version.as_str().into();
+            put("OsVersion", json!(version));
         }
-        all["Size"] = image.size.into();
-        all["GraphDriver"] = json!({"Data": {"LowerDir": lower.join(":")}, "Name": "overlay2"});
-        all["RootFS"] = json!({"Type": "layers", "Layers": layers});
-        all["Metadata"] = json!({"LastTagTime": image.tagged.as_deref().unwrap_or(time::NEVER)});
-        all["Descriptor"] = serde_json::to_value(image.manifest.to_oci()).context(|| "cannot show the image's descriptor")?;
-        Ok(all)
+        put("Size", json!(image.size));
+        put("GraphDriver", self.graph_driver(&config));
+        put(
+            "RootFS",
+            json!({"Type": "layers", "Layers": config.diff_ids}),
+        );
+        put(
+            "Metadata",
+            json!({"LastTagTime": image.tagged.as_deref().unwrap_or(time::NEVER)}),
+        );
+        put(
+            "Descriptor",
+            json!({
+                "mediaType": image.manifest.media_type,
+                "digest": image.manifest.digest,
+                "size": image.manifest.size,
+            }),
+        );
+        Ok(Value::Object(out))
+    }
+
+    /// Where the layers lie, uppermost first.
+    fn graph_driver(&self, config: &ImageConfig) -> Value {
+        let dirs = self.lower_dirs(&config.diff_ids).unwrap_or_default();
+        let mut dirs = dirs.iter().map(|dir| dir.display().to_string());
+        let upper = dirs.next();
+        let lower: Vec<String> = dirs.collect();
+        let mut data = Map::new();
+        if !lower.is_empty() {
+            data.insert("LowerDir".into(), json!(lower.join(":")));
+        }
+        if let Some(upper) = upper {
+            data.insert("UpperDir".into(), json!(upper));
+        }
+        json!({"Data": data, "Name": "overlay2"})
     }
 }
 
-/// What the newest layer was made with.
-fn comment(config: &oci_spec::image::ImageConfiguration) -> String {
-    let last = config.history().iter().flatten().last();
-    last.and_then(|h| h.comment().clone()).unwrap_or_default()
+fn names(names: &[Reference]) -> Value {
+    names.iter().map(Reference::familiar).collect()
+}
+
+/// Of the step that made the uppermost layer.
+fn comment(config: &ImageConfig) -> String {
+    let history = config.oci.history().as_deref().unwrap_or_default();
+    let last = history.last().and_then(|step| step.comment().clone());
+    last.unwrap_or_default()
+}
+
+fn docker_config(config: &ImageConfig) -> Map<String, Value> {
+    let has = |key: &str| config.raw.get(key).filter(|v| !v.is_null()).cloned();
+    let mut out = Map::new();
+    for (key, absent) in config_members() {
+        if let Some(value) = has(key).or(absent) {
+            out.insert(key.into(), value);
+        }
+    }
+    for key in ["StopTimeout", "Shell"] {
+        out.extend(has(key).map(|value| (key.to_owned(), value)));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::Scratch;
+
+    #[test]
+    fn keys_in_dockers_order() {
+        let scratch = Scratch::new("inspect");
+        let image = scratch.image("alpine", "one");
+        let shown = scratch.store().inspect(&image).unwrap();
+        let keys: Vec<&str> = shown
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            keys.join(" "),
+            "Id RepoTags RepoDigests Parent Comment Created DockerVersion Author Config Architecture Os Size \
+             GraphDriver RootFS Metadata Descriptor"
+        );
+        assert_eq!(shown["RepoTags"], json!(["alpine:latest"]));
+        assert_eq!(shown["Config"]["Labels"], Value::Null);
+        assert_eq!(shown["Size"], json!(3));
+        assert_eq!(shown["RootFS"]["Layers"].as_array().unwrap().len(), 1);
+    }
 }

@@ -7,6 +7,7 @@
 
 mod blob;
 mod collect;
+mod filter;
 mod image;
 mod index;
 mod inspect;
@@ -15,6 +16,7 @@ mod remove;
 pub mod unpack;
 
 pub use blob::BlobWriter;
+pub use filter::Filters;
 pub use image::Image;
 pub use remove::{Removal, Use};
 

@@ -2,6 +2,7 @@
 //! Pure functions over text; nothing here knows a container or a file.
 
 pub mod escape;
+pub mod glob;
 pub mod id;
 pub mod moment;
 pub mod name;

@@ -1,3 +1,5 @@
 //! Commands about images.
 
+pub mod ls;
 pub mod pull;
+pub mod rm;

@@ -1,0 +1,244 @@
+//! `wherry images`.
+
+use crate::cli::{Front, Verb, settings, stdout};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::image::reference::Reference;
+use crate::output::list::{Field, Format, Row};
+use crate::store::{Filters, Image};
+use crate::text::{size, time};
+use jiff::Timestamp;
+use std::rc::Rc;
+
+#[derive(clap::Args)]
+pub struct LsArgs {
+    /// Show all images (default hides intermediate images)
+    // There are no intermediate images, so all are shown either way.
+    #[arg(short, long)]
+    all: bool,
+    /// Show digests
+    #[arg(long)]
+    digests: bool,
+    /// Filter output based on conditions provided
+    #[arg(short, long, value_name = "filter", value_parser = crate::cli::filter)]
+    filter: Vec<(String, String)>,
+    /// Format output using a custom template: 'table', 'table TEMPLATE',
+    /// 'json', or a Go template
+    #[arg(long)]
+    format: Option<String>,
+    /// Don't truncate output
+    #[arg(long)]
+    no_trunc: bool,
+    /// Only show image IDs
+    #[arg(short, long)]
+    quiet: bool,
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pattern: Option<String>,
+}
+
+const TABLE: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+const WITH_DIGESTS: &str =
+    "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+const RAW: &str = "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\n\
+created_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
+const RAW_WITH_DIGESTS: &str = "repository: {{.Repository}}\ntag: {{.Tag}}\ndigest: {{.Digest}}\n\
+image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
+const NONE: &str = "<none>";
+/// What a user may have meant by `images WORD`.
+const SUBCOMMANDS: [&str; 3] = ["inspect", "ls", "rm"];
+
+impl Verb for LsArgs {
+    fn run(self, front: &Front) -> Result<u8> {
+        let format = self.format(front)?;
+        let mut filters = self.filter.clone();
+        filters.extend(self.pattern.clone().map(|p| ("reference".to_string(), p)));
+        let images = Engine::open()?.store()?.list(&Filters::new(filters))?;
+        if images.is_empty() {
+            self.hint(front);
+        }
+        let look = Look {
+            now: Timestamp::now(),
+            whole: self.no_trunc,
+            digests: self.digests || format.uses("Digest"),
+        };
+        let rows: Vec<Line> = images
+            .into_iter()
+            .flat_map(|image| lines(image, look))
+            .collect();
+        let text = format
+            .render(&rows, stdout::is_terminal())
+            .map_err(|e| e.within("template parsing error"))?;
+        stdout::print(&text)?;
+        Ok(0)
+    }
+}
+
+impl LsArgs {
+    fn format(&self, front: &Front) -> Result<Format> {
+        let given = self.format.clone().filter(|f| !f.is_empty());
+        let text = match (given, self.quiet) {
+            (Some(format), true) if format == "table" || format == "raw" => "{{.ID}}".into(),
+            (Some(format), _) => format,
+            (None, true) => "{{.ID}}".into(),
+            (None, false) => settings::text(front, "imagesFormat").unwrap_or_default(),
+        };
+        let (table, raw) = match self.digests {
+            true => (WITH_DIGESTS, RAW_WITH_DIGESTS),
+            false => (TABLE, RAW),
+        };
+        Format::parse(&text, table, raw).map_err(|e| e.within("template parsing error"))
+    }
+
+    fn hint(&self, front: &Front) {
+        let meant = self.pattern.as_deref().filter(|p| SUBCOMMANDS.contains(p));
+        if let (Some(word), "images") = (meant, front.command.as_str()) {
+            front.note(&format!(
+                "No images found matching \"{word}\": did you mean \"{} image {word}\"?",
+                front.program
+            ));
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Look {
+    now: Timestamp,
+    /// `--no-trunc`.
+    whole: bool,
+    digests: bool,
+}
+
+/// A row: one name of an image.
+struct Line {
+    image: Rc<Image>,
+    look: Look,
+    repository: String,
+    tag: String,
+    digest: String,
+}
+
+/// One row per name; what is known by a digest alone, or by nothing, has one too.
+fn lines(image: Image, look: Look) -> Vec<Line> {
+    let image = Rc::new(image);
+    let line = |repository: &str, tag: &str, digest: Option<&Reference>| Line {
+        image: Rc::clone(&image),
+        look,
+        repository: repository.into(),
+        tag: tag.into(),
+        digest: digest
+            .and_then(Reference::digest)
+            .map_or_else(|| NONE.into(), ToString::to_string),
+    };
+    let mut out = Vec::new();
+    let mut tagged = Vec::new();
+    for name in &image.names {
+        let repository = name.familiar_name();
+        let tag = name.tag().unwrap_or(NONE);
+        let digests = image.digests.iter().filter(|d| d.name() == name.name());
+        let before = out.len();
+        if look.digests {
+            out.extend(digests.map(|digest| line(&repository, tag, Some(digest))));
+        }
+        if out.len() == before {
+            out.push(line(&repository, tag, None));
+        }
+        tagged.push(repository);
+    }
+    for digest in &image.digests {
+        let repository = digest.familiar_name();
+        if !tagged.contains(&repository) {
+            out.push(line(&repository, NONE, look.digests.then_some(digest)));
+            if !look.digests {
+                tagged.push(repository);
+            }
+        }
+    }
+    if out.is_empty() {
+        out.push(line(NONE, NONE, None));
+    }
+    out
+}
+
+impl Row for Line {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field {
+            name: "Containers",
+            header: "CONTAINERS",
+            get: |_| "N/A".into(),
+        },
+        Field {
+            name: "CreatedAt",
+            header: "CREATED AT",
+            get: |l| {
+                l.created()
+                    .map(time::local)
+                    .unwrap_or_else(|| "N/A".into())
+                    .into()
+            },
+        },
+        Field {
+            name: "CreatedSince",
+            header: "CREATED",
+            get: |l| {
+                l.created()
+                    .map(|t| time::ago(t, l.look.now))
+                    .unwrap_or_else(|| "N/A".into())
+                    .into()
+            },
+        },
+        Field {
+            name: "Digest",
+            header: "DIGEST",
+            get: |l| l.digest.as_str().into(),
+        },
+        Field {
+            name: "ID",
+            header: "IMAGE ID",
+            get: |l| l.id().into(),
+        },
+        Field {
+            name: "Repository",
+            header: "REPOSITORY",
+            get: |l| l.repository.as_str().into(),
+        },
+        Field {
+            name: "SharedSize",
+            header: "SHARED SIZE",
+            get: |_| "N/A".into(),
+        },
+        Field {
+            name: "Size",
+            header: "SIZE",
+            get: |l| size::decimal(l.image.size).into(),
+        },
+        Field {
+            name: "Tag",
+            header: "TAG",
+            get: |l| l.tag.as_str().into(),
+        },
+        Field {
+            name: "UniqueSize",
+            header: "UNIQUE SIZE",
+            get: |_| "N/A".into(),
+        },
+        Field {
+            name: "VirtualSize",
+            header: "SIZE",
+            get: |l| size::decimal(l.image.size).into(),
+        },
+    ];
+    const TYPE: &'static str = "*formatter.imageContext";
+}
+
+impl Line {
+    fn id(&self) -> &str {
+        match self.look.whole {
+            true => self.image.id.as_str(),
+            false => self.image.id.short(),
+        }
+    }
+
+    fn created(&self) -> Option<Timestamp> {
+        time::parse(self.image.created.as_deref()?)
+    }
+}

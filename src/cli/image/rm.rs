@@ -1,0 +1,44 @@
+//! `wherry rmi`.
+
+use crate::cli::{Front, Verb, show, stdout};
+use crate::container::images;
+use crate::engine::Engine;
+use crate::error::{Kind, Result};
+
+#[derive(clap::Args)]
+pub struct RmArgs {
+    /// Force removal of the image
+    #[arg(short, long)]
+    force: bool,
+    /// Do not delete untagged parents
+    // Images have no parents here, so there is none to delete either way.
+    #[arg(long)]
+    no_prune: bool,
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+impl Verb for RmArgs {
+    fn run(self, front: &Front) -> Result<u8> {
+        let engine = Engine::open()?;
+        let mut worst = 0;
+        for name in &self.images {
+            match images::remove(&engine, name, self.force) {
+                Ok(done) => {
+                    let lines: String = done.iter().map(|step| format!("{step}\n")).collect();
+                    stdout::print(&lines)?;
+                }
+                // As Docker: `rmi -f` of what is not there says so and succeeds.
+                Err(e) if self.force && e.kind() == Kind::NotFound => {
+                    show(&e, front);
+                }
+                Err(e) => {
+                    show(&e, front);
+                    worst = 1;
+                }
+            }
+        }
+        images::collect(&engine)?;
+        Ok(worst)
+    }
+}
