@@ -3,6 +3,7 @@
 //! (docs/testing.md).
 
 mod architecture;
+mod cli;
 mod exec;
 mod lifecycle;
 mod logs;

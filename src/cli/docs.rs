@@ -21,22 +21,17 @@ pub fn tree() -> Command {
                 .iter()
                 .filter_map(|path| path.strip_prefix(noun.name)?.strip_prefix(' '));
             if let Some(name) = below.next() {
-                parent = parent.subcommand(named(parse::build(entry), name).visible_aliases(below));
+                parent = parent.subcommand(parse::plain(entry, name).visible_aliases(below));
             }
         }
         root = root.subcommand(parent);
     }
     for entry in COMMANDS {
         if let Some(name) = entry.paths.iter().find(|path| !path.contains(' ')) {
-            root = root.subcommand(named(parse::build(entry), name));
+            root = root.subcommand(parse::plain(entry, name));
         }
     }
     root
-}
-
-/// The command for use below others: clap adds the binary's name itself.
-fn named(command: Command, name: &'static str) -> Command {
-    command.name(name).no_binary_name(false)
 }
 
 fn globals() -> [Arg; 3] {

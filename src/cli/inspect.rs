@@ -52,13 +52,18 @@ impl Verb for InspectArgs {
             "" => any,
             "container" => inspect::inspect,
             "image" => image,
-            kind @ ("network" | "volume" | "plugin" | "config" | "node" | "secret" | "service" | "task") => {
-                return Err(Error::unsupported(format!("--type {kind} is not supported"))
-                    .hint("there are containers and images"));
+            kind @ ("network" | "volume" | "plugin" | "config" | "node" | "secret" | "service"
+            | "task") => {
+                return Err(
+                    Error::unsupported(format!("--type {kind} is not supported"))
+                        .hint("there are containers and images"),
+                );
             }
             kind => {
-                return Err(Error::invalid(format!("\"{kind}\" is not a valid value for --type"))
-                    .hint("valid values are container and image"));
+                return Err(
+                    Error::invalid(format!("\"{kind}\" is not a valid value for --type"))
+                        .hint("valid values are container and image"),
+                );
             }
         };
         show(front, &self.names, self.format.as_deref(), find)
@@ -165,7 +170,9 @@ fn pretty(found: &[Value]) -> Result<String> {
     let mut bytes = Vec::new();
     let indent = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, indent);
-    found.serialize(&mut serializer).context(|| "cannot write JSON")?;
+    found
+        .serialize(&mut serializer)
+        .context(|| "cannot write JSON")?;
     bytes.push(b'\n');
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -27,6 +27,20 @@ pub fn build(entry: &Entry) -> Command {
     pflag((entry.build)(Command::new(name)).about(entry.about))
 }
 
+/// The same for manual pages and completion: what parsing needs beyond the
+/// options themselves is left out.
+pub fn plain(entry: &Entry, name: &'static str) -> Command {
+    let command = (entry.build)(Command::new(name)).about(entry.about);
+    command.disable_help_flag(true).arg(help_arg())
+}
+
+fn help_arg() -> Arg {
+    Arg::new("help")
+        .long("help")
+        .action(ArgAction::Help)
+        .help("Print usage")
+}
+
 /// `command` with the manners that Docker's commands have.
 pub fn pflag(command: Command) -> Command {
     let command = command
@@ -35,10 +49,7 @@ pub fn pflag(command: Command) -> Command {
         .disable_help_flag(true)
         .disable_version_flag(true)
         .mut_args(like_pflag);
-    let help = Arg::new("help")
-        .long("help")
-        .action(ArgAction::Help)
-        .help("Print usage");
+    let help = help_arg();
     // -h is an old short form of --help wherever it means nothing else.
     if command.get_arguments().any(|a| a.get_short() == Some('h')) {
         command.arg(help)
@@ -112,7 +123,7 @@ fn complain(
         _ => {}
     }
     let error = flag_complaint(e, &about_arg, command, args);
-    Ok(flag_error(&error, front, Some(entry.usage[0])))
+    Ok(flag_error(&error, front, &help::usage(front, entry)))
 }
 
 fn flag_complaint(e: &clap::Error, about_arg: &str, command: &Command, args: &[OsString]) -> Error {
@@ -203,13 +214,11 @@ fn context(e: &clap::Error, kind: ContextKind) -> Option<String> {
 }
 
 /// Prints a complaint about an option with the usage; gives status 125.
-/// `usage` is what follows `[OPTIONS]`, `None` the program's own.
-pub fn flag_error(error: &Error, front: &Front, usage: Option<&str>) -> u8 {
+pub fn flag_error(error: &Error, front: &Front, usage: &str) -> u8 {
     let mut text = format!("{}\n", visible(error.message()));
     if let Some(hint) = error.hint_text() {
         let _ = writeln!(text, "hint: {}", visible(hint));
     }
-    let usage = help::usage_line(front, usage.unwrap_or("COMMAND [ARG...]"), true);
     let _ = write!(
         text,
         "\nUsage:  {usage}\n\nRun '{} --help' for more information\n",

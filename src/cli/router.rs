@@ -45,7 +45,10 @@ fn dispatch(front: &mut Front, args: &[OsString]) -> Result<u8> {
     let mut rest = args;
     let wish = match globals(front, &mut rest) {
         Ok(wish) => wish,
-        Err(e) => return Ok(parse::flag_error(&e, front, None)),
+        Err(e) => {
+            let usage = format!("{} [OPTIONS] COMMAND [ARG...]", front.program);
+            return Ok(parse::flag_error(&e, front, &usage));
+        }
     };
     match wish {
         Wish::Version => {
@@ -105,11 +108,8 @@ fn command(front: &mut Front, rest: &[OsString], words: &[&str]) -> Result<u8> {
         return Ok(0);
     }
     if word.starts_with('-') {
-        return Ok(parse::flag_error(
-            &unknown_flag(&word),
-            front,
-            Some("COMMAND"),
-        ));
+        let usage = format!("{} COMMAND", front.full());
+        return Ok(parse::flag_error(&unknown_flag(&word), front, &usage));
     }
     match find(&format!("{noun} {word}")) {
         Some(entry) => {

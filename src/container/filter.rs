@@ -77,7 +77,11 @@ impl Tests {
     /// What can be told without reading records.
     pub fn takes_id(&self, id: &str) -> bool {
         let ids = self.0.iter().find(|(key, _)| key == "id");
-        ids.is_none_or(|(_, tests)| tests.iter().any(|t| matches!(t, Test::Id(prefix) if id.starts_with(prefix))))
+        ids.is_none_or(|(_, tests)| {
+            tests
+                .iter()
+                .any(|t| matches!(t, Test::Id(prefix) if id.starts_with(prefix)))
+        })
     }
 
     pub fn take(&self, summary: &Summary) -> bool {
@@ -109,13 +113,21 @@ fn test(engine: &Engine, key: &str, value: &str) -> Result<Test> {
         "before" | "since" => {
             let id = containers::find(&engine.paths, value)?;
             let created = containers::config(&engine.paths, &id)?.created;
-            if key == "before" { Test::Before(created) } else { Test::Since(created) }
+            if key == "before" {
+                Test::Before(created)
+            } else {
+                Test::Since(created)
+            }
         }
         "volume" => Test::Volume(value.to_string()),
         "network" => Test::Network(value.to_string()),
         "publish" | "expose" => {
             let (range, protocol) = port_range(value).ok_or_else(invalid)?;
-            if key == "publish" { Test::Publish(range, protocol) } else { Test::Expose(range, protocol) }
+            if key == "publish" {
+                Test::Publish(range, protocol)
+            } else {
+                Test::Expose(range, protocol)
+            }
         }
         "health" => match value {
             "starting" | "healthy" | "unhealthy" | "none" => Test::Health(value.to_string()),
@@ -153,13 +165,18 @@ impl Test {
         let state = &summary.state;
         match self {
             Self::Id(prefix) => summary.id.starts_with(prefix),
-            Self::Name(pattern) => pattern.is_match(&state.name) || pattern.is_match(&format!("/{}", state.name)),
+            Self::Name(pattern) => {
+                pattern.is_match(&state.name) || pattern.is_match(&format!("/{}", state.name))
+            }
             Self::Label(name, wanted) => {
                 let value = summary.asked.config.labels.get(name);
                 value.is_some_and(|v| wanted.as_ref().is_none_or(|w| w == v))
             }
             Self::Exited(code) => {
-                let ran = matches!(state.status, Status::Exited | Status::Dead | Status::Restarting);
+                let ran = matches!(
+                    state.status,
+                    Status::Exited | Status::Dead | Status::Restarting
+                );
                 ran && !state.started_at.is_empty() && state.exit_code == *code
             }
             Self::Status(status) => state.status == *status,
@@ -173,14 +190,22 @@ impl Test {
             },
             Self::Before(time) => summary.asked.created < *time,
             Self::Since(time) => summary.asked.created > *time,
-            Self::Volume(text) => summary.mounts().iter().any(|(source, target)| source == text || target == text),
+            Self::Volume(text) => summary
+                .mounts()
+                .iter()
+                .any(|(source, target)| source == text || target == text),
             Self::Network(name) => summary.network() == name,
             Self::Publish(range, protocol) => summary.ports().iter().any(|p| {
-                p.protocol == *protocol && p.host.as_ref().is_some_and(|(_, port)| range.contains(port))
+                p.protocol == *protocol
+                    && p.host
+                        .as_ref()
+                        .is_some_and(|(_, port)| range.contains(port))
             }),
             Self::Expose(range, protocol) => {
                 let exposed = summary.asked.config.exposed_ports.keys();
-                exposed.filter_map(|key| ports::parse(key)).any(|(port, proto)| range.contains(&port) && proto == protocol)
+                exposed
+                    .filter_map(|key| ports::parse(key))
+                    .any(|(port, proto)| range.contains(&port) && proto == protocol)
             }
             // There are no health checks and no swarm.
             Self::Health(word) => word == "none",

@@ -132,7 +132,13 @@ fn document(paths: &Paths, container: &Container, state: &State) -> Result<Value
 
 fn state_document(state: &State) -> Value {
     let is = |status| state.status == status;
-    let moment = |text: &str| if text.is_empty() { time::NEVER.to_string() } else { text.to_string() };
+    let moment = |text: &str| {
+        if text.is_empty() {
+            time::NEVER.to_string()
+        } else {
+            text.to_string()
+        }
+    };
     let mut all = json!({
         "Status": state.status.word(),
         "Running": is(Status::Running) || is(Status::Paused) || is(Status::Restarting),
@@ -153,7 +159,8 @@ fn state_document(state: &State) -> Value {
 }
 
 fn host_config(container: &Container) -> Result<Value> {
-    let record = serde_json::to_value(&container.host_config).context(|| "cannot show the host's settings")?;
+    let record = serde_json::to_value(&container.host_config)
+        .context(|| "cannot show the host's settings")?;
     let mut all = Map::new();
     for (name, default) in HOST {
         let value = match record.get(name) {
@@ -168,7 +175,8 @@ fn host_config(container: &Container) -> Result<Value> {
 
 /// Docker has `OnBuild` behind `Entrypoint`.
 fn config(container: &Container) -> Result<Value> {
-    let record = serde_json::to_value(&container.config).context(|| "cannot show the container's settings")?;
+    let record = serde_json::to_value(&container.config)
+        .context(|| "cannot show the container's settings")?;
     let mut all = Map::new();
     for (name, value) in record.as_object().into_iter().flatten() {
         all.insert(name.clone(), value.clone());
@@ -207,7 +215,11 @@ fn graph(paths: &Paths, container: &Container) -> Value {
 
 fn mounts(container: &Container) -> Value {
     let host = &container.host_config;
-    let binds = host.binds.iter().flatten().filter_map(|bind| from_bind(bind));
+    let binds = host
+        .binds
+        .iter()
+        .flatten()
+        .filter_map(|bind| from_bind(bind));
     binds.chain(host.mounts.iter().map(from_mount)).collect()
 }
 
@@ -216,7 +228,9 @@ fn from_bind(bind: &str) -> Option<Value> {
     let (source, target) = (parts.next()?, parts.next()?);
     let mode = parts.next().unwrap_or_default();
     let words: Vec<&str> = mode.split(',').collect();
-    let propagation = words.iter().find(|w| w.ends_with("private") || w.ends_with("shared") || w.ends_with("slave"));
+    let propagation = words
+        .iter()
+        .find(|w| w.ends_with("private") || w.ends_with("shared") || w.ends_with("slave"));
     Some(json!({
         "Type": "bind",
         "Source": source,
@@ -228,7 +242,11 @@ fn from_bind(bind: &str) -> Option<Value> {
 }
 
 fn from_mount(mount: &Mount) -> Value {
-    let given = mount.bind_options.as_ref().map(|o| o.propagation.as_str()).filter(|p| !p.is_empty());
+    let given = mount
+        .bind_options
+        .as_ref()
+        .map(|o| o.propagation.as_str())
+        .filter(|p| !p.is_empty());
     let propagation = match mount.kind.as_str() {
         "bind" => given.unwrap_or("rprivate"),
         _ => "",
@@ -258,7 +276,10 @@ fn network(container: &Container, state: &State) -> Value {
         "" | "default" => "bridge",
         mode => mode,
     };
-    let sandbox = state.init.filter(|_| running).map(|p| format!("/proc/{}/ns/net", p.pid));
+    let sandbox = state
+        .init
+        .filter(|_| running)
+        .map(|p| format!("/proc/{}/ns/net", p.pid));
     let address = &state.ip_address;
     json!({
         "Bridge": "",
@@ -305,18 +326,28 @@ mod tests {
 
     #[test]
     fn every_setting_of_the_record_is_shown() {
-        let mut host = HostConfig { init: Some(true), mounts: vec![Mount::default()], ..HostConfig::default() };
+        let mut host = HostConfig {
+            init: Some(true),
+            mounts: vec![Mount::default()],
+            ..HostConfig::default()
+        };
         for map in [&mut host.annotations, &mut host.tmpfs, &mut host.sysctls] {
             map.insert("a".into(), "b".into());
         }
-        let container = Container { host_config: host, ..Container::default() };
+        let container = Container {
+            host_config: host,
+            ..Container::default()
+        };
         let record = serde_json::to_value(&container.host_config).unwrap();
         let shown = host_config(&container).unwrap();
         for (name, value) in record.as_object().unwrap() {
             assert_eq!(shown.get(name), Some(value), "{name}");
         }
         for (name, default) in HOST {
-            assert!(default.is_empty() || serde_json::from_str::<Value>(default).is_ok(), "{name}");
+            assert!(
+                default.is_empty() || serde_json::from_str::<Value>(default).is_ok(),
+                "{name}"
+            );
             assert!(shown.get(name).is_some(), "{name}");
         }
     }
@@ -324,7 +355,10 @@ mod tests {
     #[test]
     fn binds() {
         let shown = from_bind("/a:/b:ro,z,rslave").unwrap();
-        assert_eq!((&shown["RW"], &shown["Propagation"], &shown["Mode"]), (&json!(false), &json!("rslave"), &json!("ro,z,rslave")));
+        assert_eq!(
+            (&shown["RW"], &shown["Propagation"], &shown["Mode"]),
+            (&json!(false), &json!("rslave"), &json!("ro,z,rslave"))
+        );
         assert_eq!(from_bind("/a:/b").unwrap()["Propagation"], "rprivate");
     }
 }

@@ -83,7 +83,12 @@ pub fn list(engine: &Engine, which: &Which) -> Result<Vec<Summary>> {
             found.push(summary);
         }
     }
-    found.sort_by(|a, b| b.asked.created.cmp(&a.asked.created).then_with(|| a.id.cmp(&b.id)));
+    found.sort_by(|a, b| {
+        b.asked
+            .created
+            .cmp(&a.asked.created)
+            .then_with(|| a.id.cmp(&b.id))
+    });
     found.retain(|summary| filters.take(summary));
     if let Some(last) = which.last {
         found.truncate(last);
@@ -97,8 +102,17 @@ pub fn list(engine: &Engine, which: &Which) -> Result<Vec<Summary>> {
 fn read(paths: &Paths, id: String, all: bool) -> Option<Summary> {
     let dir = paths.container(&id);
     let written: State = parse(&dir.join("state.json"))?;
-    let state = if written.version <= VERSION { truth(&written) } else { return None };
-    if !all && !matches!(state.status, Status::Running | Status::Paused | Status::Restarting) {
+    let state = if written.version <= VERSION {
+        truth(&written)
+    } else {
+        return None;
+    };
+    if !all
+        && !matches!(
+            state.status,
+            Status::Running | Status::Paused | Status::Restarting
+        )
+    {
         return None;
     }
     let asked: Asked = parse(&dir.join("config.json"))?;
@@ -133,7 +147,9 @@ fn name_images(engine: &Engine, found: &mut [Summary]) {
         let Ok(name) = Reference::parse(&summary.image) else {
             continue;
         };
-        let other = means.get(&name.canonical()).is_some_and(|id| *id != summary.asked.image);
+        let other = means
+            .get(&name.canonical())
+            .is_some_and(|id| *id != summary.asked.image);
         if other {
             summary.image = id::short(&summary.asked.image).to_string();
         }
@@ -149,7 +165,11 @@ impl Summary {
     pub fn command(&self) -> String {
         let mut words = vec![self.asked.path.clone()];
         for word in &self.asked.args {
-            words.push(if word.contains(' ') { format!("'{word}'") } else { word.clone() });
+            words.push(if word.contains(' ') {
+                format!("'{word}'")
+            } else {
+                word.clone()
+            });
         }
         words.join(" ")
     }
@@ -157,17 +177,30 @@ impl Summary {
     /// `Up 6 seconds (Paused)`, `Exited (3) 7 seconds ago`, `Created`, …
     pub fn status(&self, now: Timestamp) -> String {
         let since = |text: &str| {
-            time::parse(text).map_or_else(|| "unknown time".into(), |then| time::duration(time::seconds_between(then, now)))
+            time::parse(text).map_or_else(
+                || "unknown time".into(),
+                |then| time::duration(time::seconds_between(then, now)),
+            )
         };
         let state = &self.state;
         match state.status {
             Status::Created => "Created".into(),
             Status::Running => format!("Up {}", since(&state.started_at)),
             Status::Paused => format!("Up {} (Paused)", since(&state.started_at)),
-            Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, since(&state.finished_at)),
+            Status::Restarting => format!(
+                "Restarting ({}) {} ago",
+                state.exit_code,
+                since(&state.finished_at)
+            ),
             Status::Removing => "Removal In Progress".into(),
-            Status::Exited if state.finished_at.is_empty() => format!("Exited ({})", state.exit_code),
-            Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(&state.finished_at)),
+            Status::Exited if state.finished_at.is_empty() => {
+                format!("Exited ({})", state.exit_code)
+            }
+            Status::Exited => format!(
+                "Exited ({}) {} ago",
+                state.exit_code,
+                since(&state.finished_at)
+            ),
             Status::Dead => "Dead".into(),
         }
     }
@@ -183,13 +216,26 @@ impl Summary {
 
     /// Source and target of every bind mount.
     pub fn mounts(&self) -> Vec<(String, String)> {
-        let binds = self.asked.host_config.binds.iter().flatten().filter_map(|bind| {
-            let (source, rest) = bind.split_once(':')?;
-            let target = rest.split_once(':').map_or(rest, |(target, _)| target);
-            Some((source.to_string(), target.to_string()))
-        });
-        let mounts = self.asked.host_config.mounts.iter().filter(|m| m.kind == "bind");
-        binds.chain(mounts.map(|m| (m.source.clone(), m.target.clone()))).collect()
+        let binds = self
+            .asked
+            .host_config
+            .binds
+            .iter()
+            .flatten()
+            .filter_map(|bind| {
+                let (source, rest) = bind.split_once(':')?;
+                let target = rest.split_once(':').map_or(rest, |(target, _)| target);
+                Some((source.to_string(), target.to_string()))
+            });
+        let mounts = self
+            .asked
+            .host_config
+            .mounts
+            .iter()
+            .filter(|m| m.kind == "bind");
+        binds
+            .chain(mounts.map(|m| (m.source.clone(), m.target.clone())))
+            .collect()
     }
 
     /// The network it is in.

@@ -26,11 +26,25 @@ pub fn all<'a>(
 ) -> Vec<Port> {
     let mut ports = BTreeSet::new();
     for (key, bindings) in published {
-        let Some((inner, protocol)) = parse(key) else { continue };
+        let Some((inner, protocol)) = parse(key) else {
+            continue;
+        };
         for binding in bindings {
-            let ip = if binding.host_ip.is_empty() { "0.0.0.0" } else { &binding.host_ip };
-            let host = binding.host_port.parse().ok().map(|port| (ip.to_string(), port));
-            ports.insert(Port { inner, host, protocol: protocol.into() });
+            let ip = if binding.host_ip.is_empty() {
+                "0.0.0.0"
+            } else {
+                &binding.host_ip
+            };
+            let host = binding
+                .host_port
+                .parse()
+                .ok()
+                .map(|port| (ip.to_string(), port));
+            ports.insert(Port {
+                inner,
+                host,
+                protocol: protocol.into(),
+            });
         }
     }
     for key in exposed {
@@ -38,7 +52,11 @@ pub fn all<'a>(
             continue;
         }
         if let Some((inner, protocol)) = parse(key) {
-            ports.insert(Port { inner, host: None, protocol: protocol.into() });
+            ports.insert(Port {
+                inner,
+                host: None,
+                protocol: protocol.into(),
+            });
         }
     }
     ports.into_iter().collect()
@@ -83,7 +101,9 @@ pub fn shown(ports: &[Port]) -> String {
             Some((ip, _)) => Some(ip.as_str()),
             None => None,
         };
-        let known = open.iter_mut().find(|r| r.ip == ip && r.protocol == port.protocol);
+        let known = open
+            .iter_mut()
+            .find(|r| r.ip == ip && r.protocol == port.protocol);
         match known {
             Some(run) if u32::from(port.inner) == u32::from(run.last) + 1 => run.last = port.inner,
             Some(run) => {
@@ -129,15 +149,35 @@ mod tests {
     #[test]
     fn as_docker_shows_them() {
         let cases: [(&[_], &[&str], &str); 6] = [
-            (&[("80/tcp", "0.0.0.0", "8080"), ("80/tcp", "::", "8080")], &[], "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"),
-            (&[], &["80/tcp", "300/tcp", "301/tcp", "302/tcp"], "80/tcp, 300-302/tcp"),
             (
-                &[("8000/tcp", "0.0.0.0", "8000"), ("8001/tcp", "", "8001"), ("80/tcp", "0.0.0.0", "8080")],
+                &[("80/tcp", "0.0.0.0", "8080"), ("80/tcp", "::", "8080")],
+                &[],
+                "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp",
+            ),
+            (
+                &[],
+                &["80/tcp", "300/tcp", "301/tcp", "302/tcp"],
+                "80/tcp, 300-302/tcp",
+            ),
+            (
+                &[
+                    ("8000/tcp", "0.0.0.0", "8000"),
+                    ("8001/tcp", "", "8001"),
+                    ("80/tcp", "0.0.0.0", "8080"),
+                ],
                 &["443/tcp", "80/tcp"],
                 "443/tcp, 0.0.0.0:8000-8001->8000-8001/tcp, 0.0.0.0:8080->80/tcp",
             ),
-            (&[("53/udp", "127.0.0.1", "53"), ("53/tcp", "127.0.0.1", "53")], &[], "127.0.0.1:53->53/tcp, 127.0.0.1:53->53/udp"),
-            (&[("65535/tcp", "", "65535")], &["nonsense"], "0.0.0.0:65535->65535/tcp"),
+            (
+                &[("53/udp", "127.0.0.1", "53"), ("53/tcp", "127.0.0.1", "53")],
+                &[],
+                "127.0.0.1:53->53/tcp, 127.0.0.1:53->53/udp",
+            ),
+            (
+                &[("65535/tcp", "", "65535")],
+                &["nonsense"],
+                "0.0.0.0:65535->65535/tcp",
+            ),
             (&[], &[], ""),
         ];
         for (bound, exposed, want) in cases {

@@ -58,11 +58,17 @@ impl<W: Write + Send> Drawing<W> {
 
 impl<W: Write + Send> Progress for Drawing<W> {
     fn message(&self, text: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).message(text);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .message(text);
     }
 
     fn layer(&self, id: &str, phase: Phase) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).layer(id, phase);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .layer(id, phase);
     }
 }
 
@@ -108,7 +114,8 @@ impl<W: Write> Lines<W> {
                 layer.drawn = Instant::now();
                 let up = self.written - layer.line;
                 // Up, clear the line, write, and back below the last line.
-                let _ = write!(self.out, "\x1b[{up}A\x1b[2K\r{text}\r\x1b[{up}B").and_then(|()| self.out.flush());
+                let _ = write!(self.out, "\x1b[{up}A\x1b[2K\r{text}\r\x1b[{up}B")
+                    .and_then(|()| self.out.flush());
             }
         }
     }
@@ -129,7 +136,8 @@ fn is_end(phase: Phase) -> bool {
 
 /// ` [=====>     ]  1.2MB/3.4MB`; on a narrow terminal the figures alone.
 fn bar(phase: Phase, columns: u16) -> String {
-    let (Phase::Downloading { current, total } | Phase::Extracting { current, total }) = phase else {
+    let (Phase::Downloading { current, total } | Phase::Extracting { current, total }) = phase
+    else {
         return String::new();
     };
     if total == 0 {
@@ -153,7 +161,13 @@ mod tests {
         progress.message("latest: Pulling from library/alpine");
         progress.layer("aaaa", Phase::Queued);
         progress.layer("bbbb", Phase::Queued);
-        progress.layer("aaaa", Phase::Downloading { current: 500_000, total: 1_000_000 });
+        progress.layer(
+            "aaaa",
+            Phase::Downloading {
+                current: 500_000,
+                total: 1_000_000,
+            },
+        );
         progress.layer("aaaa", Phase::Complete);
         progress.layer("aaaa", Phase::Complete);
         progress.message("Digest: sha256:\x1b[2J");
@@ -173,17 +187,34 @@ mod tests {
     #[test]
     fn a_terminal_gets_lines_that_move() {
         let text = drawn(Drawing::terminal(Vec::new(), 120));
-        let half = format!("\x1b[2A\x1b[2K\raaaa: Downloading [{}>{}]    500kB/1MB\r\x1b[2B", "=".repeat(25), " ".repeat(25));
+        let half = format!(
+            "\x1b[2A\x1b[2K\raaaa: Downloading [{}>{}]    500kB/1MB\r\x1b[2B",
+            "=".repeat(25),
+            " ".repeat(25)
+        );
         assert!(text.contains(&half), "{text:?}");
-        assert!(text.contains("\x1b[2A\x1b[2K\raaaa: Pull complete\r\x1b[2B"), "{text:?}");
+        assert!(
+            text.contains("\x1b[2A\x1b[2K\raaaa: Pull complete\r\x1b[2B"),
+            "{text:?}"
+        );
         let narrow = drawn(Drawing::terminal(Vec::new(), 80));
-        assert!(narrow.contains("aaaa: Downloading    500kB/1MB\r"), "{narrow:?}");
+        assert!(
+            narrow.contains("aaaa: Downloading    500kB/1MB\r"),
+            "{narrow:?}"
+        );
         assert!(!narrow.contains("\x1b[2J"));
     }
 
     #[test]
     fn bars_have_no_impossible_figures() {
-        for (current, total) in [(0, 0), (5, 0), (10, 5), (u64::MAX, u64::MAX), (u64::MAX, 1), (0, u64::MAX)] {
+        for (current, total) in [
+            (0, 0),
+            (5, 0),
+            (10, 5),
+            (u64::MAX, u64::MAX),
+            (u64::MAX, 1),
+            (0, u64::MAX),
+        ] {
             let text = bar(Phase::Extracting { current, total }, 200);
             assert!(text.len() < 90, "{text}");
         }

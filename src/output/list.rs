@@ -71,7 +71,9 @@ impl Format {
         if !self.table {
             return Ok(out);
         }
-        let header = self.template.render(&Header::<R>(std::marker::PhantomData))?;
+        let header = self
+            .template
+            .render(&Header::<R>(std::marker::PhantomData))?;
         Ok(table::align(&format!("{header}\n{out}"), table::LIST))
     }
 }
@@ -103,7 +105,9 @@ impl<R: Row> Object for Shown<'_, R> {
     fn method(&self, name: &str, args: &[Value]) -> Option<std::result::Result<Value, String>> {
         if R::FIELDS.iter().any(|f| f.name == name) {
             let count = args.len();
-            return Some(Err(format!("wrong number of args for {name}: want 0 got {count}")));
+            return Some(Err(format!(
+                "wrong number of args for {name}: want 0 got {count}"
+            )));
         }
         Some(self.row.method(name, args)?.map(|value| self.safe(value)))
     }
@@ -160,8 +164,16 @@ mod tests {
 
     impl Row for Pet {
         const FIELDS: &'static [Field<Self>] = &[
-            Field { name: "Age", header: "AGE IN YEARS", get: |p| p.1.to_string().into() },
-            Field { name: "Name", header: "NAME", get: |p| p.0.into() },
+            Field {
+                name: "Age",
+                header: "AGE IN YEARS",
+                get: |p| p.1.to_string().into(),
+            },
+            Field {
+                name: "Name",
+                header: "NAME",
+                get: |p| p.0.into(),
+            },
         ];
         const TYPE: &'static str = "*formatter.Pet";
         fn method(&self, name: &str, args: &[Value]) -> Option<std::result::Result<Value, String>> {
@@ -174,7 +186,9 @@ mod tests {
 
     fn run(format: &str) -> String {
         let rows = [Pet("rex", 3), Pet("a<b\x1b[2J", 12)];
-        match Format::parse(format, "{{.Name}}\t{{.Age}}", "name: {{.Name}}\n").and_then(|f| f.render(&rows, true)) {
+        match Format::parse(format, "{{.Name}}\t{{.Age}}", "name: {{.Name}}\n")
+            .and_then(|f| f.render(&rows, true))
+        {
             Ok(text) => text,
             Err(e) => format!("ERROR {}", e.message()),
         }
@@ -183,16 +197,37 @@ mod tests {
     #[test]
     fn one_definition_gives_all_forms() {
         for (format, want) in [
-            ("", "NAME         AGE IN YEARS\nrex          3\na<b\\x1b[2J   12\n"),
-            ("table", "NAME         AGE IN YEARS\nrex          3\na<b\\x1b[2J   12\n"),
-            ("table {{.Age}}\\t{{upper .Name}}", "AGE IN YEARS   NAME\n3              REX\n12             A<B\\X1B[2J\n"),
+            (
+                "",
+                "NAME         AGE IN YEARS\nrex          3\na<b\\x1b[2J   12\n",
+            ),
+            (
+                "table",
+                "NAME         AGE IN YEARS\nrex          3\na<b\\x1b[2J   12\n",
+            ),
+            (
+                "table {{.Age}}\\t{{upper .Name}}",
+                "AGE IN YEARS   NAME\n3              REX\n12             A<B\\X1B[2J\n",
+            ),
             ("table {{.Label \"a.b-c_d\"}}", "b c d\na.b-c_d\na.b-c_d\n"),
-            ("table {{truncate .Name 2}}\\t{{json .Age}}", "NAME      AGE IN YEARS\nre        \"3\"\na<        \"12\"\n"),
+            (
+                "table {{truncate .Name 2}}\\t{{json .Age}}",
+                "NAME      AGE IN YEARS\nre        \"3\"\na<        \"12\"\n",
+            ),
             ("{{.Name}}", "rex\na<b\\x1b[2J\n"),
-            ("json", "{\"Age\":\"3\",\"Name\":\"rex\"}\n{\"Age\":\"12\",\"Name\":\"a\\u003cb\\\\x1b[2J\"}\n"),
+            (
+                "json",
+                "{\"Age\":\"3\",\"Name\":\"rex\"}\n{\"Age\":\"12\",\"Name\":\"a\\u003cb\\\\x1b[2J\"}\n",
+            ),
             ("raw", "name: rex\n\nname: a<b\\x1b[2J\n\n"),
-            ("{{.Nope}}", "ERROR template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type *formatter.Pet"),
-            ("{{.Name 1}}", "ERROR template: :1:2: executing \"\" at <.Name>: wrong number of args for Name: want 0 got 1"),
+            (
+                "{{.Nope}}",
+                "ERROR template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type *formatter.Pet",
+            ),
+            (
+                "{{.Name 1}}",
+                "ERROR template: :1:2: executing \"\" at <.Name>: wrong number of args for Name: want 0 got 1",
+            ),
         ] {
             assert_eq!(run(format), want, "{format}");
         }
@@ -201,6 +236,9 @@ mod tests {
     #[test]
     fn a_table_without_rows_is_its_header() {
         let format = Format::parse("", "{{.Name}}\t{{.Age}}", "").unwrap();
-        assert_eq!(format.render::<Pet>(&[], false).unwrap(), "NAME      AGE IN YEARS\n");
+        assert_eq!(
+            format.render::<Pet>(&[], false).unwrap(),
+            "NAME      AGE IN YEARS\n"
+        );
     }
 }

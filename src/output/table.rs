@@ -24,15 +24,25 @@ pub fn align(text: &str, layout: Layout) -> String {
     if ended {
         lines.pop();
     }
-    let cells: Vec<Vec<&str>> = lines.iter().map(|line| line.split('\t').collect()).collect();
+    let cells: Vec<Vec<&str>> = lines
+        .iter()
+        .map(|line| line.split('\t').collect())
+        .collect();
     let mut widths: Vec<Vec<usize>> = cells.iter().map(|row| vec![0; row.len() - 1]).collect();
     let columns = widths.iter().map(Vec::len).max().unwrap_or(0);
     for column in 0..columns {
         let mut start = 0;
         while start < cells.len() {
-            let length = cells[start..].iter().take_while(|row| row.len() > column + 1).count();
+            let length = cells[start..]
+                .iter()
+                .take_while(|row| row.len() > column + 1)
+                .count();
             let block = start..start + length;
-            let widest = cells[block.clone()].iter().map(|row| row[column].width()).max().unwrap_or(0);
+            let widest = cells[block.clone()]
+                .iter()
+                .map(|row| row[column].width())
+                .max()
+                .unwrap_or(0);
             for row in &mut widths[block] {
                 row[column] = (widest + layout.gap).max(layout.least);
             }
@@ -62,7 +72,10 @@ mod tests {
     fn columns() {
         for (text, want) in [
             ("A\tB\n", "A         B\n"),
-            ("A LONG HEADER\tB\nx\ty\n", "A LONG HEADER   B\nx               y\n"),
+            (
+                "A LONG HEADER\tB\nx\ty\n",
+                "A LONG HEADER   B\nx               y\n",
+            ),
             // Padding before an empty last cell stays.
             ("NAME\tPORTS\nweb\t\n", "NAME      PORTS\nweb       \n"),
             ("容器容器\tB\nabc\tC\n", "容器容器   B\nabc        C\n"),

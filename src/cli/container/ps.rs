@@ -38,7 +38,8 @@ pub struct PsArgs {
     quiet: bool,
 }
 
-const TABLE: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+const TABLE: &str =
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n\
 state: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\n";
 const QUIET: &str = "{{.ID}}";
@@ -46,7 +47,11 @@ const QUIET: &str = "{{.ID}}";
 impl Verb for PsArgs {
     fn run(self, front: &Front) -> Result<u8> {
         let format = self.format(front)?;
-        let last = if self.latest { Some(1) } else { usize::try_from(self.last).ok().filter(|n| *n > 0) };
+        let last = if self.latest {
+            Some(1)
+        } else {
+            usize::try_from(self.last).ok().filter(|n| *n > 0)
+        };
         let which = Which {
             all: self.all,
             last,
@@ -75,7 +80,8 @@ impl PsArgs {
         let text = match (&given, self.quiet) {
             (Some(format), true) => {
                 if format != "table" && format != "raw" {
-                    front.warn("Ignoring custom format, because both --format and --quiet are set.");
+                    front
+                        .warn("Ignoring custom format, because both --format and --quiet are set.");
                 }
                 QUIET.to_string()
             }
@@ -97,21 +103,100 @@ struct Line {
 
 impl Row for Line {
     const FIELDS: &'static [Field<Self>] = &[
-        Field { name: "Command", header: "COMMAND", get: |l| l.command().into() },
-        Field { name: "CreatedAt", header: "CREATED AT", get: |l| l.summary.created().map(time::local).unwrap_or_default().into() },
-        Field { name: "HealthStatus", header: "HEALTH STATUS", get: |_| "none".into() },
-        Field { name: "ID", header: "CONTAINER ID", get: |l| if l.whole { l.summary.id.as_str() } else { id::short(&l.summary.id) }.into() },
-        Field { name: "Image", header: "IMAGE", get: |l| l.image().into() },
-        Field { name: "Labels", header: "LABELS", get: |l| l.labels().into() },
-        Field { name: "LocalVolumes", header: "LOCAL VOLUMES", get: |_| "0".into() },
-        Field { name: "Mounts", header: "MOUNTS", get: |l| l.mounts().into() },
-        Field { name: "Names", header: "NAMES", get: |l| l.summary.state.name.as_str().into() },
-        Field { name: "Networks", header: "NETWORKS", get: |l| l.summary.network().into() },
-        Field { name: "Platform", header: "PLATFORM", get: Line::platform },
-        Field { name: "Ports", header: "PORTS", get: |l| ports::shown(&l.summary.ports()).into() },
-        Field { name: "RunningFor", header: "CREATED", get: |l| l.summary.created().map(|t| time::ago(t, l.now)).unwrap_or_default().into() },
-        Field { name: "State", header: "STATE", get: |l| l.summary.state.status.word().into() },
-        Field { name: "Status", header: "STATUS", get: |l| l.summary.status(l.now).into() },
+        Field {
+            name: "Command",
+            header: "COMMAND",
+            get: |l| l.command().into(),
+        },
+        Field {
+            name: "CreatedAt",
+            header: "CREATED AT",
+            get: |l| {
+                l.summary
+                    .created()
+                    .map(time::local)
+                    .unwrap_or_default()
+                    .into()
+            },
+        },
+        Field {
+            name: "HealthStatus",
+            header: "HEALTH STATUS",
+            get: |_| "none".into(),
+        },
+        Field {
+            name: "ID",
+            header: "CONTAINER ID",
+            get: |l| {
+                if l.whole {
+                    l.summary.id.as_str()
+                } else {
+                    id::short(&l.summary.id)
+                }
+                .into()
+            },
+        },
+        Field {
+            name: "Image",
+            header: "IMAGE",
+            get: |l| l.image().into(),
+        },
+        Field {
+            name: "Labels",
+            header: "LABELS",
+            get: |l| l.labels().into(),
+        },
+        Field {
+            name: "LocalVolumes",
+            header: "LOCAL VOLUMES",
+            get: |_| "0".into(),
+        },
+        Field {
+            name: "Mounts",
+            header: "MOUNTS",
+            get: |l| l.mounts().into(),
+        },
+        Field {
+            name: "Names",
+            header: "NAMES",
+            get: |l| l.summary.state.name.as_str().into(),
+        },
+        Field {
+            name: "Networks",
+            header: "NETWORKS",
+            get: |l| l.summary.network().into(),
+        },
+        Field {
+            name: "Platform",
+            header: "PLATFORM",
+            get: Line::platform,
+        },
+        Field {
+            name: "Ports",
+            header: "PORTS",
+            get: |l| ports::shown(&l.summary.ports()).into(),
+        },
+        Field {
+            name: "RunningFor",
+            header: "CREATED",
+            get: |l| {
+                l.summary
+                    .created()
+                    .map(|t| time::ago(t, l.now))
+                    .unwrap_or_default()
+                    .into()
+            },
+        },
+        Field {
+            name: "State",
+            header: "STATE",
+            get: |l| l.summary.state.status.word().into(),
+        },
+        Field {
+            name: "Status",
+            header: "STATUS",
+            get: |l| l.summary.status(l.now).into(),
+        },
     ];
     const TYPE: &'static str = "*formatter.ContainerContext";
 
@@ -120,7 +205,10 @@ impl Row for Line {
             return None;
         }
         let [Value::String(key)] = args else {
-            return Some(Err(format!("wrong number of args for Label: want 1 got {}", args.len())));
+            return Some(Err(format!(
+                "wrong number of args for Label: want 1 got {}",
+                args.len()
+            )));
         };
         let value = self.summary.asked.config.labels.get(key);
         Some(Ok(value.cloned().unwrap_or_default().into()))
@@ -134,7 +222,11 @@ impl Row for Line {
 impl Line {
     fn command(&self) -> String {
         let command = self.summary.command();
-        quote(&if self.whole { command } else { shortened(&command, 20) })
+        quote(&if self.whole {
+            command
+        } else {
+            shortened(&command, 20)
+        })
     }
 
     /// A bare ID is cut to 12 digits, a digest left out.
@@ -150,17 +242,29 @@ impl Line {
         if id::is_full(bare) {
             return id::short(bare).to_string();
         }
-        image.split_once('@').map_or(image.as_str(), |(name, _)| name).to_string()
+        image
+            .split_once('@')
+            .map_or(image.as_str(), |(name, _)| name)
+            .to_string()
     }
 
     fn labels(&self) -> String {
         let labels = self.summary.asked.config.labels.iter();
-        labels.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+        labels
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     fn mounts(&self) -> String {
         let mounts = self.summary.mounts().into_iter();
-        let cut = |(source, _): (String, String)| if self.whole { source } else { shortened(&source, 15) };
+        let cut = |(source, _): (String, String)| {
+            if self.whole {
+                source
+            } else {
+                shortened(&source, 15)
+            }
+        };
         mounts.map(cut).collect::<Vec<_>>().join(",")
     }
 

@@ -24,8 +24,11 @@ impl Verb for VersionArgs {
             "" => table(&facts),
             "json" => format!("{facts}\n"),
             text => {
-                let template = Template::parse(text).map_err(|e| e.within("template parsing error"))?;
-                let text = template.render(&Facts(facts)).map_err(|e| e.within("template parsing error"))?;
+                let template =
+                    Template::parse(text).map_err(|e| e.within("template parsing error"))?;
+                let text = template
+                    .render(&Facts(facts))
+                    .map_err(|e| e.within("template parsing error"))?;
                 text + "\n"
             }
         };
@@ -67,7 +70,8 @@ fn facts() -> Result<Value> {
 }
 
 fn table(facts: &Value) -> String {
-    let text = |block: &str, name: &str| facts[block][name].as_str().unwrap_or_default().to_string();
+    let text =
+        |block: &str, name: &str| facts[block][name].as_str().unwrap_or_default().to_string();
     let mut out = "Client:\n".to_string();
     let platform = |block: &str| format!("{}/{}", text(block, "Os"), text(block, "Arch"));
     let rows = [
@@ -98,7 +102,10 @@ struct Facts(Value);
 impl Object for Facts {
     fn field(&self, name: &str) -> Option<Value> {
         let mut block = self.0.get(name)?.clone();
-        for (go, json) in [("APIVersion", "ApiVersion"), ("MinAPIVersion", "MinAPIVersion")] {
+        for (go, json) in [
+            ("APIVersion", "ApiVersion"),
+            ("MinAPIVersion", "MinAPIVersion"),
+        ] {
             if let Some(value) = block.get(json).cloned() {
                 block[go] = value;
             }

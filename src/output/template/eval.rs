@@ -120,9 +120,15 @@ impl<'a> Run<'a> {
                     }
                     Flow::On
                 }
-                Node::If(pipeline, body, otherwise) => self.branch(pipeline, body, otherwise, dot, false)?,
-                Node::With(pipeline, body, otherwise) => self.branch(pipeline, body, otherwise, dot, true)?,
-                Node::Range(pipeline, body, otherwise) => self.range(pipeline, body, otherwise, dot)?,
+                Node::If(pipeline, body, otherwise) => {
+                    self.branch(pipeline, body, otherwise, dot, false)?
+                }
+                Node::With(pipeline, body, otherwise) => {
+                    self.branch(pipeline, body, otherwise, dot, true)?
+                }
+                Node::Range(pipeline, body, otherwise) => {
+                    self.range(pipeline, body, otherwise, dot)?
+                }
                 Node::Break => Flow::Break,
                 Node::Continue => Flow::Continue,
             };
@@ -136,7 +142,14 @@ impl<'a> Run<'a> {
         Ok(Flow::On)
     }
 
-    fn branch(&mut self, pipeline: &Pipeline, body: &[Node], otherwise: &[Node], dot: &Item<'a>, moves: bool) -> Result<Flow, String> {
+    fn branch(
+        &mut self,
+        pipeline: &Pipeline,
+        body: &[Node],
+        otherwise: &[Node],
+        dot: &Item<'a>,
+        moves: bool,
+    ) -> Result<Flow, String> {
         let known = self.variables.len();
         let item = self.pipeline(pipeline, dot)?;
         let flow = if item.truth() {
@@ -148,10 +161,18 @@ impl<'a> Run<'a> {
         flow
     }
 
-    fn range(&mut self, pipeline: &Pipeline, body: &[Node], otherwise: &[Node], dot: &Item<'a>) -> Result<Flow, String> {
+    fn range(
+        &mut self,
+        pipeline: &Pipeline,
+        body: &[Node],
+        otherwise: &[Node],
+        dot: &Item<'a>,
+    ) -> Result<Flow, String> {
         let known = self.variables.len();
         let over = self.commands(pipeline, dot)?;
-        let items = self.elements(&over).map_err(|e| self.located(&pipeline.commands[0], &e))?;
+        let items = self
+            .elements(&over)
+            .map_err(|e| self.located(&pipeline.commands[0], &e))?;
         if items.is_empty() {
             let flow = self.nodes(otherwise, dot);
             self.variables.truncate(known);
@@ -196,9 +217,14 @@ impl<'a> Run<'a> {
             }
             Value::Number(n) if n.as_i64().is_some_and(|n| n <= 1 << 20) => {
                 let items = 0..n.as_i64().unwrap_or(0);
-                Ok(items.map(|i| (Value::from(i), Item::new(Value::from(i)))).collect())
+                Ok(items
+                    .map(|i| (Value::from(i), Item::new(Value::from(i))))
+                    .collect())
             }
-            other => Err(format!("range can't iterate over {}", print::value(other, "", ""))),
+            other => Err(format!(
+                "range can't iterate over {}",
+                print::value(other, "", "")
+            )),
         }
     }
 
@@ -226,7 +252,12 @@ impl<'a> Run<'a> {
         Ok(last.unwrap_or(Item::Nil))
     }
 
-    fn command(&mut self, command: &Command, dot: &Item<'a>, last: Option<Item<'a>>) -> Result<Item<'a>, String> {
+    fn command(
+        &mut self,
+        command: &Command,
+        dot: &Item<'a>,
+        last: Option<Item<'a>>,
+    ) -> Result<Item<'a>, String> {
         let first = &command.operands[0];
         let rest = &command.operands[1..];
         if let Word::Function(name) = &first.value
@@ -261,11 +292,21 @@ impl<'a> Run<'a> {
             None if matches!(receiver, Item::Root) && self.root.field(method).is_none() => {
                 Err(self.at(first, &self.root.unknown(method)))
             }
-            None => Err(self.at(first, &format!("{method} has arguments but cannot be invoked as function"))),
+            None => Err(self.at(
+                first,
+                &format!("{method} has arguments but cannot be invoked as function"),
+            )),
         }
     }
 
-    fn function(&mut self, name: &str, command: &Command, rest: &[Operand], dot: &Item<'a>, last: Option<Item<'a>>) -> Result<Item<'a>, String> {
+    fn function(
+        &mut self,
+        name: &str,
+        command: &Command,
+        rest: &[Operand],
+        dot: &Item<'a>,
+        last: Option<Item<'a>>,
+    ) -> Result<Item<'a>, String> {
         if matches!(name, "and" | "or") {
             return self.short_circuit(name, command, rest, dot, last);
         }
@@ -276,12 +317,21 @@ impl<'a> Run<'a> {
         args.extend(last);
         funcs::call(name, &args, self.root).map_err(|e| match e {
             funcs::Failure::Count(text) => self.at(&command.operands[0], &text),
-            funcs::Failure::Call(text) => self.located(command, &format!("error calling {name}: {text}")),
+            funcs::Failure::Call(text) => {
+                self.located(command, &format!("error calling {name}: {text}"))
+            }
         })
     }
 
     /// `and` and `or` stop at the argument that decides.
-    fn short_circuit(&mut self, name: &str, command: &Command, rest: &[Operand], dot: &Item<'a>, last: Option<Item<'a>>) -> Result<Item<'a>, String> {
+    fn short_circuit(
+        &mut self,
+        name: &str,
+        command: &Command,
+        rest: &[Operand],
+        dot: &Item<'a>,
+        last: Option<Item<'a>>,
+    ) -> Result<Item<'a>, String> {
         let mut result = None;
         for operand in rest {
             let item = self.operand(operand, dot)?;
@@ -322,7 +372,13 @@ impl<'a> Run<'a> {
     }
 
     /// Follows a chain of fields.
-    fn fields(&self, base: Item<'a>, chain: &[String], operand: &Operand, skip: usize) -> Result<Item<'a>, String> {
+    fn fields(
+        &self,
+        base: Item<'a>,
+        chain: &[String],
+        operand: &Operand,
+        skip: usize,
+    ) -> Result<Item<'a>, String> {
         let mut item = base;
         for name in &chain[skip..] {
             item = self.field(&item, name).map_err(|e| self.at(operand, &e))?;
@@ -340,7 +396,9 @@ impl<'a> Run<'a> {
                     None => Err(self.root.unknown(name)),
                 },
             },
-            Item::Missing | Item::Nil => Err(format!("nil pointer evaluating interface {{}}.{name}")),
+            Item::Missing | Item::Nil => {
+                Err(format!("nil pointer evaluating interface {{}}.{name}"))
+            }
             Item::Json(value, own, parent) => match value.as_ref() {
                 Value::Object(members) => match members.get(name) {
                     Some(value) => Ok(item.child(name, value.clone())),
@@ -349,7 +407,10 @@ impl<'a> Run<'a> {
                     None => Err(format!("map has no entry for key \"{name}\"")),
                 },
                 Value::Null => Err(format!("nil pointer evaluating interface {{}}.{name}")),
-                other => Err(format!("can't evaluate field {name} in type {}", funcs::type_name(other))),
+                other => Err(format!(
+                    "can't evaluate field {name} in type {}",
+                    funcs::type_name(other)
+                )),
             },
         }
     }

@@ -67,7 +67,11 @@ fn arity(name: &str) -> Option<(usize, usize)> {
 pub fn call<'a>(name: &str, args: &[Item<'a>], root: &dyn Object) -> Result<Item<'a>, Failure> {
     let (least, most) = arity(name).unwrap_or((0, MANY));
     if args.len() < least || args.len() > most {
-        let want = if most == MANY { format!("at least {least}") } else { least.to_string() };
+        let want = if most == MANY {
+            format!("at least {least}")
+        } else {
+            least.to_string()
+        };
         return Err(Failure::Count(format!(
             "wrong number of args for {name}: want {want} got {}",
             args.len()
@@ -97,11 +101,15 @@ pub fn call<'a>(name: &str, args: &[Item<'a>], root: &dyn Object) -> Result<Item
         "len" => len(&values[0]),
         "print" => Ok(Value::from(joined(&values, &shown()))),
         "println" => Ok(Value::from(shown().join(" ") + "\n")),
-        "printf" => text(&values[0]).map(|format| Value::from(printf::format(&format, &values[1..], &shown()[1..]))),
+        "printf" => text(&values[0])
+            .map(|format| Value::from(printf::format(&format, &values[1..], &shown()[1..]))),
         "html" => Ok(Value::from(html(&joined(&values, &shown())))),
         "js" => Ok(Value::from(js(&joined(&values, &shown())))),
         "urlquery" => Ok(Value::from(urlquery(&joined(&values, &shown())))),
-        "json" => Ok(Value::from(json(&values[0], matches!(args[0], Item::Root) && root.escapes_json()))),
+        "json" => Ok(Value::from(json(
+            &values[0],
+            matches!(args[0], Item::Root) && root.escapes_json(),
+        ))),
         _ => strings(name, &values),
     };
     result.map(Item::new).map_err(Failure::Call)
@@ -134,7 +142,11 @@ fn strings(name: &str, values: &[Value]) -> Result<Value, String> {
             if whole.is_empty() {
                 Value::from("")
             } else {
-                Value::from(format!("{}{whole}{}", " ".repeat(before), " ".repeat(after)))
+                Value::from(format!(
+                    "{}{whole}{}",
+                    " ".repeat(before),
+                    " ".repeat(after)
+                ))
             }
         }
         "truncate" => {
@@ -161,7 +173,10 @@ fn text(value: &Value) -> Result<String, String> {
 }
 
 fn wrong_type(value: &Value, wanted: &str) -> String {
-    format!("wrong type for value; expected {wanted}; got {}", type_name(value))
+    format!(
+        "wrong type for value; expected {wanted}; got {}",
+        type_name(value)
+    )
 }
 
 /// The Go type that a JSON value stands for.
@@ -206,7 +221,10 @@ fn order(a: &Value, b: &Value) -> Result<Ordering, String> {
         (Value::Number(x), Value::Number(y)) if x.is_f64() == y.is_f64() => {
             let ordering = match (x.as_i64(), y.as_i64()) {
                 (Some(x), Some(y)) => Some(x.cmp(&y)),
-                _ => x.as_f64().zip(y.as_f64()).and_then(|(x, y)| x.partial_cmp(&y)),
+                _ => x
+                    .as_f64()
+                    .zip(y.as_f64())
+                    .and_then(|(x, y)| x.partial_cmp(&y)),
             };
             ordering.ok_or_else(|| "incompatible types for comparison".into())
         }
@@ -232,14 +250,26 @@ fn index<'a>(args: &[Item<'a>], root: &dyn Object) -> Result<Item<'a>, String> {
             (Value::Object(_), key) => return Err(wrong_type(key, "string")),
             (Value::Array(items), Value::Number(n)) => {
                 let found = n.as_u64().and_then(|n| items.get(usize::try_from(n).ok()?));
-                item.child("", found.ok_or_else(|| format!("index out of range: {n}"))?.clone())
+                item.child(
+                    "",
+                    found
+                        .ok_or_else(|| format!("index out of range: {n}"))?
+                        .clone(),
+                )
             }
             (Value::String(text), Value::Number(n)) => {
-                let found = n.as_u64().and_then(|n| text.as_bytes().get(usize::try_from(n).ok()?));
-                Item::new(Value::from(*found.ok_or_else(|| format!("index out of range: {n}"))?))
+                let found = n
+                    .as_u64()
+                    .and_then(|n| text.as_bytes().get(usize::try_from(n).ok()?));
+                Item::new(Value::from(
+                    *found.ok_or_else(|| format!("index out of range: {n}"))?,
+                ))
             }
             (Value::Array(_) | Value::String(_), key) => {
-                return Err(format!("cannot index slice/array with type {}", type_name(key)));
+                return Err(format!(
+                    "cannot index slice/array with type {}",
+                    type_name(key)
+                ));
             }
             (Value::Null, _) => return Err("index of untyped nil".into()),
             (other, _) => return Err(format!("can't index item of type {}", type_name(other))),
@@ -262,12 +292,18 @@ fn slice(values: &[Value]) -> Result<Value, String> {
             .ok_or_else(|| format!("index out of range: {}", print::value(value, "", "")))?;
     }
     if bounds[0] > bounds[1] {
-        return Err(format!("invalid slice index: {} > {}", bounds[0], bounds[1]));
+        return Err(format!(
+            "invalid slice index: {} > {}",
+            bounds[0], bounds[1]
+        ));
     }
     match &values[0] {
         Value::String(_) if values.len() > 3 => Err("cannot 3-index slice a string".into()),
         Value::String(text) => {
-            let bytes = text.as_bytes().get(bounds[0]..bounds[1]).unwrap_or_default();
+            let bytes = text
+                .as_bytes()
+                .get(bounds[0]..bounds[1])
+                .unwrap_or_default();
             Ok(Value::from(String::from_utf8_lossy(bytes).into_owned()))
         }
         Value::Array(items) => Ok(Value::from(items[bounds[0]..bounds[1]].to_vec())),
@@ -303,7 +339,9 @@ pub fn json(value: &Value, escape: bool) -> String {
     if !escape {
         return text;
     }
-    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    text.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }
 
 /// The first letter of every word in upper case.
@@ -355,7 +393,9 @@ fn urlquery(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(char::from(byte))
+            }
             b' ' => out.push('+'),
             byte => out.push_str(&format!("%{byte:02X}")),
         }

@@ -47,7 +47,9 @@ pub fn pieces(source: &str) -> Result<Vec<Piece>, Failure> {
     while let Some(found) = source[at..].find("{{") {
         let open = at + found;
         let inner = open + 2;
-        let trims = source[inner..].starts_with("- ") || source[inner..].starts_with("-\n") || source[inner..].starts_with("-\t");
+        let trims = source[inner..].starts_with("- ")
+            || source[inner..].starts_with("-\n")
+            || source[inner..].starts_with("-\t");
         push_text(&mut pieces, &source[at..open], trim_left, trims);
         let start = if trims { inner + 1 } else { inner };
         let (tokens, end, trims) = action(source, start)?;
@@ -63,8 +65,16 @@ pub fn pieces(source: &str) -> Result<Vec<Piece>, Failure> {
 
 fn push_text(pieces: &mut Vec<Piece>, text: &str, left: bool, right: bool) {
     let space = [' ', '\t', '\r', '\n'];
-    let text = if left { text.trim_start_matches(space) } else { text };
-    let text = if right { text.trim_end_matches(space) } else { text };
+    let text = if left {
+        text.trim_start_matches(space)
+    } else {
+        text
+    };
+    let text = if right {
+        text.trim_end_matches(space)
+    } else {
+        text
+    };
     if !text.is_empty() {
         pieces.push(Piece::Text(text.to_string()));
     }
@@ -76,7 +86,9 @@ fn action(source: &str, start: usize) -> Result<(Option<Vec<Token>>, usize, bool
     let unclosed = || (start, "unclosed action".to_string());
     let trimmed = source[start..].trim_start();
     if let Some(comment) = trimmed.strip_prefix("/*") {
-        let end = comment.find("*/").ok_or((start, "unclosed comment".to_string()))?;
+        let end = comment
+            .find("*/")
+            .ok_or((start, "unclosed comment".to_string()))?;
         let rest = &comment[end + 2..];
         let offset = |left: &str| source.len() - left.len();
         if let Some(left) = rest.strip_prefix("}}") {
@@ -106,7 +118,9 @@ fn action(source: &str, start: usize) -> Result<(Option<Vec<Token>>, usize, bool
         match kind {
             Kind::Open => depth += 1,
             Kind::Close => {
-                depth = depth.checked_sub(1).ok_or((at, "unexpected right paren".to_string()))?;
+                depth = depth
+                    .checked_sub(1)
+                    .ok_or((at, "unexpected right paren".to_string()))?;
             }
             _ => {}
         }
@@ -121,7 +135,12 @@ fn action(source: &str, start: usize) -> Result<(Option<Vec<Token>>, usize, bool
 
 /// The token at the beginning of `rest` and its length in bytes.
 fn token(rest: &str, first: char) -> Result<(Kind, usize), String> {
-    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum::<usize>();
+    let word = |text: &str| {
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .map(char::len_utf8)
+            .sum::<usize>()
+    };
     match first {
         '|' => Ok((Kind::Pipe, 1)),
         '(' => Ok((Kind::Open, 1)),
@@ -157,7 +176,8 @@ fn token(rest: &str, first: char) -> Result<(Kind, usize), String> {
 fn number(rest: &str) -> Result<(Kind, usize), String> {
     let mut length = 0;
     for (i, c) in rest.char_indices() {
-        let exponent_sign = matches!(c, '+' | '-') && (i == 0 || (rest[..i].ends_with(['e', 'E']) && !rest.starts_with("0x")));
+        let exponent_sign = matches!(c, '+' | '-')
+            && (i == 0 || (rest[..i].ends_with(['e', 'E']) && !rest.starts_with("0x")));
         if !(c.is_alphanumeric() || c == '.' || c == '_' || exponent_sign) {
             break;
         }
@@ -194,7 +214,12 @@ fn quoted(rest: &str) -> Result<(Kind, usize), String> {
     let mut chars = rest[1..].char_indices();
     while let Some((i, c)) = chars.next() {
         match c {
-            '"' => return Ok((Kind::Text(String::from_utf8_lossy(&text).into_owned()), i + 2)),
+            '"' => {
+                return Ok((
+                    Kind::Text(String::from_utf8_lossy(&text).into_owned()),
+                    i + 2,
+                ));
+            }
             '\n' => return Err(unterminated()),
             '\\' => {
                 let used = escape(&rest[1 + i + 1..], &mut text)?;

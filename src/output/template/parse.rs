@@ -113,7 +113,12 @@ impl Parser {
                 None => return Err((at, "missing value for command".into())),
             };
             match word {
-                "end" | "else" => return Ok((nodes, Stop::Word(word.to_string(), tokens[1..].to_vec(), at))),
+                "end" | "else" => {
+                    return Ok((
+                        nodes,
+                        Stop::Word(word.to_string(), tokens[1..].to_vec(), at),
+                    ));
+                }
                 "if" | "with" | "range" => {
                     let word = word.to_string();
                     nodes.push(self.control(&word, &tokens[1..], at)?);
@@ -122,7 +127,11 @@ impl Parser {
                     if self.ranges == 0 {
                         return Err((at, format!("{{{{{word}}}}} outside {{{{range}}}}")));
                     }
-                    nodes.push(if word == "break" { Node::Break } else { Node::Continue });
+                    nodes.push(if word == "break" {
+                        Node::Break
+                    } else {
+                        Node::Continue
+                    });
                 }
                 "define" | "block" | "template" => {
                     return Err((at, format!("{{{{{word}}}}} is not supported")));
@@ -186,10 +195,18 @@ impl Parser {
         Ok(())
     }
 
-    fn pipeline(&mut self, tokens: &[Token], context: &str, at: usize) -> Result<Pipeline, Failure> {
+    fn pipeline(
+        &mut self,
+        tokens: &[Token],
+        context: &str,
+        at: usize,
+    ) -> Result<Pipeline, Failure> {
         let (variables, assigns, rest) = self.declarations(tokens)?;
         let mut commands = Vec::new();
-        let mut cursor = Cursor { tokens: rest, at: 0 };
+        let mut cursor = Cursor {
+            tokens: rest,
+            at: 0,
+        };
         loop {
             let operands = self.operands(&mut cursor)?;
             if operands.is_empty() {
@@ -223,10 +240,22 @@ impl Parser {
     }
 
     /// `$a := …`, `$a, $b := …`, `$a = …`.
-    fn declarations<'t>(&self, tokens: &'t [Token]) -> Result<(Vec<String>, bool, &'t [Token]), Failure> {
+    fn declarations<'t>(
+        &self,
+        tokens: &'t [Token],
+    ) -> Result<(Vec<String>, bool, &'t [Token]), Failure> {
         let mut names = Vec::new();
         let mut rest = tokens;
-        while let [Token { kind: Kind::Variable(name), at, .. }, next, ..] = rest {
+        while let [
+            Token {
+                kind: Kind::Variable(name),
+                at,
+                ..
+            },
+            next,
+            ..,
+        ] = rest
+        {
             names.push(name.clone());
             match next.kind {
                 Kind::Declare => return Ok((names, false, &rest[2..])),
@@ -293,18 +322,32 @@ impl Parser {
             }
         };
         let mut column = at;
-        while let Some(Token { kind: Kind::Field(name), glued: true, at: here }) = cursor.peek() {
+        while let Some(Token {
+            kind: Kind::Field(name),
+            glued: true,
+            at: here,
+        }) = cursor.peek()
+        {
             if column == at {
                 column = *here;
             }
-            if matches!(value, Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Nil) {
+            if matches!(
+                value,
+                Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Nil
+            ) {
                 return Err((at, format!("unexpected .{name} behind a constant")));
             }
             chain.push(name.clone());
             cursor.at += 1;
         }
         let end = cursor.end_of_last();
-        Ok(Operand { value, chain, at, end, column })
+        Ok(Operand {
+            value,
+            chain,
+            at,
+            end,
+            column,
+        })
     }
 
     /// Behind `(` to the matching `)`.
@@ -335,7 +378,10 @@ fn check_pipeline(commands: &[Command]) -> Result<(), Failure> {
         let first = &command.operands[0];
         let callable = matches!(first.value, Value::Function(_)) || !first.chain.is_empty();
         if !callable {
-            return Err((command.at, format!("non executable command in pipeline stage {}", index + 1)));
+            return Err((
+                command.at,
+                format!("non executable command in pipeline stage {}", index + 1),
+            ));
         }
     }
     Ok(())

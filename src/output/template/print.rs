@@ -6,15 +6,36 @@ use serde_json::Value;
 
 /// Members of Docker's answers that are maps; every other object is a struct.
 const MAPS: [&str; 17] = [
-    "Annotations", "AuxiliaryAddresses", "Containers", "Data", "DriverOpts", "ExposedPorts",
-    "IPAMConfig", "Labels", "Networks", "Options", "PortBindings", "Ports", "StorageOpt",
-    "Sysctls", "Tmpfs", "Volumes", "RuntimeOptions",
+    "Annotations",
+    "AuxiliaryAddresses",
+    "Containers",
+    "Data",
+    "DriverOpts",
+    "ExposedPorts",
+    "IPAMConfig",
+    "Labels",
+    "Networks",
+    "Options",
+    "PortBindings",
+    "Ports",
+    "StorageOpt",
+    "Sysctls",
+    "Tmpfs",
+    "Volumes",
+    "RuntimeOptions",
 ];
 
 /// Members that are null where Docker has a nil pointer, not an empty list.
 const POINTERS: [&str; 9] = [
-    "Health", "Healthcheck", "Init", "MemorySwappiness", "OomKillDisable", "PidsLimit",
-    "Platform", "StopTimeout", "ImageManifestDescriptor",
+    "Health",
+    "Healthcheck",
+    "Init",
+    "MemorySwappiness",
+    "OomKillDisable",
+    "PidsLimit",
+    "Platform",
+    "StopTimeout",
+    "ImageManifestDescriptor",
 ];
 
 /// Whether the object called `name` inside the one called `parent` is a map.
@@ -30,7 +51,10 @@ pub fn is_pointer(name: &str) -> bool {
 /// What a key that is not in the map called `name` gives with `index`: the
 /// zero value of the map's type, which Go prints only when it is a text.
 pub fn zero_is_text(name: &str) -> bool {
-    !matches!(name, "Containers" | "ExposedPorts" | "Networks" | "PortBindings" | "Ports" | "Volumes")
+    !matches!(
+        name,
+        "Containers" | "ExposedPorts" | "Networks" | "PortBindings" | "Ports" | "Volumes"
+    )
 }
 
 /// A value as `{{.}}` prints it. `name` is the member it was found in.
@@ -60,7 +84,10 @@ pub fn value(value: &Value, parent: &str, name: &str) -> String {
             format!("map[{}]", items.join(" "))
         }
         Value::Object(members) => {
-            let items: Vec<_> = members.iter().map(|(key, v)| self::value(v, name, key)).collect();
+            let items: Vec<_> = members
+                .iter()
+                .map(|(key, v)| self::value(v, name, key))
+                .collect();
             format!("{{{}}}", items.join(" "))
         }
     }

@@ -78,7 +78,9 @@ fn figure(chars: &mut Peekable<Chars<'_>>, args: &[Value], used: &mut usize) -> 
     if chars.next_if_eq(&'*').is_some() {
         let value = args.get(*used).and_then(Value::as_u64);
         *used += 1;
-        return value.and_then(|n| usize::try_from(n).ok()).map(|n| n.min(most));
+        return value
+            .and_then(|n| usize::try_from(n).ok())
+            .map(|n| n.min(most));
     }
     let mut figure = None;
     while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
@@ -122,7 +124,13 @@ fn one(verb: char, spec: &Spec, value: &Value, shown: &str) -> String {
         (verb, Value::Null) => format!("%!{verb}(<nil>)"),
         (verb, value) => format!("%!{verb}({}={shown})", type_name(value)),
     };
-    padded(text, &Spec { zero: false, ..*spec })
+    padded(
+        text,
+        &Spec {
+            zero: false,
+            ..*spec
+        },
+    )
 }
 
 fn integer(verb: char, spec: &Spec, n: i64) -> String {
@@ -133,8 +141,15 @@ fn integer(verb: char, spec: &Spec, n: i64) -> String {
         'b' => format!("{:b}", n.unsigned_abs()),
         'U' => return format!("U+{n:04X}"),
         'c' | 'q' => {
-            let c = u32::try_from(n).ok().and_then(char::from_u32).unwrap_or('\u{fffd}');
-            return if verb == 'c' { c.to_string() } else { format!("'{c}'") };
+            let c = u32::try_from(n)
+                .ok()
+                .and_then(char::from_u32)
+                .unwrap_or('\u{fffd}');
+            return if verb == 'c' {
+                c.to_string()
+            } else {
+                format!("'{c}'")
+            };
         }
         _ => n.unsigned_abs().to_string(),
     };
@@ -155,15 +170,23 @@ fn float(verb: char, spec: &Spec, f: f64) -> String {
         'e' | 'E' => {
             let text = format!("{body:.*e}", spec.precision.unwrap_or(6));
             let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-            let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |d| ('-', d));
+            let (sign, digits) = exponent
+                .strip_prefix('-')
+                .map_or(('+', exponent), |d| ('-', d));
             format!("{mantissa}e{sign}{digits:0>2}")
         }
         _ => match spec.precision {
             Some(digits) => crate::text::size::significant(body, digits),
-            None => serde_json::Number::from_f64(body).map_or_else(String::new, |n| print::number(&n)),
+            None => {
+                serde_json::Number::from_f64(body).map_or_else(String::new, |n| print::number(&n))
+            }
         },
     };
-    let text = if verb.is_ascii_uppercase() { text.to_uppercase() } else { text };
+    let text = if verb.is_ascii_uppercase() {
+        text.to_uppercase()
+    } else {
+        text
+    };
     format!("{}{text}", sign(f < 0.0, spec))
 }
 
@@ -207,7 +230,9 @@ pub fn quote(text: &str) -> String {
             '\x08' => out.push_str("\\b"),
             '\x0c' => out.push_str("\\f"),
             '\x0b' => out.push_str("\\v"),
-            c if (c as u32) < 0x80 && c.is_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if (c as u32) < 0x80 && c.is_control() => {
+                out.push_str(&format!("\\x{:02x}", c as u32))
+            }
             c if crate::text::escape::visible(c.encode_utf8(&mut [0; 4])).len() != c.len_utf8() => {
                 out.push_str(&format!("\\u{:04x}", c as u32));
             }

@@ -75,7 +75,7 @@ pub fn network(text: &str) -> Result<String> {
         Some(("name", name)) if !name.contains(',') => name,
         Some((key, _)) => {
             return Err(Error::unsupported(format!(
-                "network option \"{key}\" is not supported yet ({text})"
+                "option \"{key}\" is not supported yet"
             )));
         }
         None => text,
@@ -84,10 +84,9 @@ pub fn network(text: &str) -> Result<String> {
         "" => Err(Error::usage("no name set for network")),
         "default" | "bridge" => Ok("bridge".into()),
         "none" | "host" => Ok(name.into()),
-        name => Err(
-            Error::unsupported(format!("--network {name} is not supported yet"))
-                .hint("bridge, host and none are"),
-        ),
+        _ => Err(Error::unsupported(
+            "not supported yet; bridge, host and none are",
+        )),
     }
 }
 
