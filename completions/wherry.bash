@@ -28,6 +28,9 @@ _wherry() {
             wherry,image)
                 cmd="wherry__subcmd__image"
                 ;;
+            wherry,images)
+                cmd="wherry__subcmd__images"
+                ;;
             wherry,inspect)
                 cmd="wherry__subcmd__inspect"
                 ;;
@@ -40,8 +43,14 @@ _wherry() {
             wherry,ps)
                 cmd="wherry__subcmd__ps"
                 ;;
+            wherry,pull)
+                cmd="wherry__subcmd__pull"
+                ;;
             wherry,rm)
                 cmd="wherry__subcmd__rm"
+                ;;
+            wherry,rmi)
+                cmd="wherry__subcmd__rmi"
                 ;;
             wherry,run)
                 cmd="wherry__subcmd__run"
@@ -103,6 +112,21 @@ _wherry() {
             wherry__subcmd__image,inspect)
                 cmd="wherry__subcmd__image__subcmd__inspect"
                 ;;
+            wherry__subcmd__image,list)
+                cmd="wherry__subcmd__image__subcmd__ls"
+                ;;
+            wherry__subcmd__image,ls)
+                cmd="wherry__subcmd__image__subcmd__ls"
+                ;;
+            wherry__subcmd__image,pull)
+                cmd="wherry__subcmd__image__subcmd__pull"
+                ;;
+            wherry__subcmd__image,remove)
+                cmd="wherry__subcmd__image__subcmd__rm"
+                ;;
+            wherry__subcmd__image,rm)
+                cmd="wherry__subcmd__image__subcmd__rm"
+                ;;
             *)
                 ;;
         esac
@@ -110,7 +134,7 @@ _wherry() {
 
     case "${cmd}" in
         wherry)
-            opts="-D -l -h -V --config --debug --log-level --help --version container image run exec ps create kill rm start stop wait logs inspect version"
+            opts="-D -l -h -V --config --debug --log-level --help --version container image run exec ps pull create kill rm start stop wait logs images rmi inspect version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1220,7 +1244,7 @@ _wherry() {
             return 0
             ;;
         wherry__subcmd__image)
-            opts="-h --help inspect"
+            opts="-h --help pull ls list rm remove inspect"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1245,6 +1269,90 @@ _wherry() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wherry__subcmd__image__subcmd__ls)
+            opts="-a -f -q --all --digests --filter --format --no-trunc --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wherry__subcmd__image__subcmd__pull)
+            opts="-a -q --all-tags --platform --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wherry__subcmd__image__subcmd__rm)
+            opts="-f --force --no-prune --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wherry__subcmd__images)
+            opts="-a -f -q --all --digests --filter --format --no-trunc --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1367,8 +1475,40 @@ _wherry() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        wherry__subcmd__pull)
+            opts="-a -q --all-tags --platform --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         wherry__subcmd__rm)
             opts="-f -l -v --force --link --volumes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wherry__subcmd__rmi)
+            opts="-f --force --no-prune --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -38,6 +38,7 @@ complete -c wherry -n "__fish_wherry_needs_command" -f -a "image" -d 'Manage ima
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "run" -d 'Create and run a new container from an image'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "exec" -d 'Execute a command in a running container'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "ps" -d 'List containers'
+complete -c wherry -n "__fish_wherry_needs_command" -f -a "pull" -d 'Download an image from a registry'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "create" -d 'Create a new container'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "kill" -d 'Kill one or more running containers'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "rm" -d 'Remove one or more containers'
@@ -45,6 +46,8 @@ complete -c wherry -n "__fish_wherry_needs_command" -f -a "start" -d 'Start one 
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "stop" -d 'Stop one or more running containers'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "wait" -d 'Block until one or more containers stop, then print their exit codes'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "logs" -d 'Fetch the logs of a container'
+complete -c wherry -n "__fish_wherry_needs_command" -f -a "images" -d 'List images'
+complete -c wherry -n "__fish_wherry_needs_command" -f -a "rmi" -d 'Remove one or more images'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "inspect" -d 'Return low-level information on containers and images'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "version" -d 'Show the version information'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -s h -l help -d 'Print help'
@@ -251,8 +254,37 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from inspect" -s f -l format -d 'Format output using a custom template: \'json\', or a Go template' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from inspect" -s s -l size -d 'Refused until the size of a container\'s files can be told'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from inspect" -l help -d 'Print usage'
-complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
-complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from inspect" -f -a "inspect" -d 'Display detailed information on one or more images'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from pull ls list rm remove inspect" -s h -l help -d 'Print help'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from pull ls list rm remove inspect" -f -a "pull" -d 'Download an image from a registry'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from pull ls list rm remove inspect" -f -a "ls" -d 'List images'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from pull ls list rm remove inspect" -f -a "list" -d 'List images'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from pull ls list rm remove inspect" -f -a "rm" -d 'Remove one or more images'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from pull ls list rm remove inspect" -f -a "remove" -d 'Remove one or more images'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from pull ls list rm remove inspect" -f -a "inspect" -d 'Display detailed information on one or more images'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from pull" -l platform -d 'Set platform if server is multi-platform capable' -r
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from pull" -s a -l all-tags -d 'Download all tagged images in the repository'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from pull" -s q -l quiet -d 'Suppress verbose output'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from pull" -l help -d 'Print usage'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Filter output based on conditions provided' -r
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'Format output using a custom template: \'table\', \'table TEMPLATE\', \'json\', or a Go template' -r
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from ls" -s a -l all -d 'Show all images (default hides intermediate images)'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from ls" -l digests -d 'Show digests'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Don\'t truncate output'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Only show image IDs'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from ls" -l help -d 'Print usage'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from list" -s f -l filter -d 'Filter output based on conditions provided' -r
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from list" -l format -d 'Format output using a custom template: \'table\', \'table TEMPLATE\', \'json\', or a Go template' -r
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from list" -s a -l all -d 'Show all images (default hides intermediate images)'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from list" -l digests -d 'Show digests'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from list" -l no-trunc -d 'Don\'t truncate output'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only show image IDs'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from list" -l help -d 'Print usage'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from rm" -s f -l force -d 'Force removal of the image'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from rm" -l no-prune -d 'Do not delete untagged parents'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from rm" -l help -d 'Print usage'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from remove" -s f -l force -d 'Force removal of the image'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from remove" -l no-prune -d 'Do not delete untagged parents'
+complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from remove" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from inspect" -s f -l format -d 'Format output using a custom template: \'json\', or a Go template' -r
 complete -c wherry -n "__fish_wherry_using_subcommand image; and __fish_seen_subcommand_from inspect" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l detach-keys -d 'Override the key sequence for detaching a container' -r
@@ -338,6 +370,10 @@ complete -c wherry -n "__fish_wherry_using_subcommand ps" -s l -l latest -d 'Sho
 complete -c wherry -n "__fish_wherry_using_subcommand ps" -l no-trunc -d 'Don\'t truncate output'
 complete -c wherry -n "__fish_wherry_using_subcommand ps" -s q -l quiet -d 'Only display container IDs'
 complete -c wherry -n "__fish_wherry_using_subcommand ps" -l help -d 'Print usage'
+complete -c wherry -n "__fish_wherry_using_subcommand pull" -l platform -d 'Set platform if server is multi-platform capable' -r
+complete -c wherry -n "__fish_wherry_using_subcommand pull" -s a -l all-tags -d 'Download all tagged images in the repository'
+complete -c wherry -n "__fish_wherry_using_subcommand pull" -s q -l quiet -d 'Suppress verbose output'
+complete -c wherry -n "__fish_wherry_using_subcommand pull" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l name -d 'Assign a name to the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l platform -d 'Set platform if server is multi-platform capable' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l pull -d 'Pull image before running ("always", "missing", "never")' -r
@@ -421,6 +457,16 @@ complete -c wherry -n "__fish_wherry_using_subcommand logs" -l details -d 'Show 
 complete -c wherry -n "__fish_wherry_using_subcommand logs" -s f -l follow -d 'Follow log output'
 complete -c wherry -n "__fish_wherry_using_subcommand logs" -s t -l timestamps -d 'Show timestamps'
 complete -c wherry -n "__fish_wherry_using_subcommand logs" -l help -d 'Print usage'
+complete -c wherry -n "__fish_wherry_using_subcommand images" -s f -l filter -d 'Filter output based on conditions provided' -r
+complete -c wherry -n "__fish_wherry_using_subcommand images" -l format -d 'Format output using a custom template: \'table\', \'table TEMPLATE\', \'json\', or a Go template' -r
+complete -c wherry -n "__fish_wherry_using_subcommand images" -s a -l all -d 'Show all images (default hides intermediate images)'
+complete -c wherry -n "__fish_wherry_using_subcommand images" -l digests -d 'Show digests'
+complete -c wherry -n "__fish_wherry_using_subcommand images" -l no-trunc -d 'Don\'t truncate output'
+complete -c wherry -n "__fish_wherry_using_subcommand images" -s q -l quiet -d 'Only show image IDs'
+complete -c wherry -n "__fish_wherry_using_subcommand images" -l help -d 'Print usage'
+complete -c wherry -n "__fish_wherry_using_subcommand rmi" -s f -l force -d 'Force removal of the image'
+complete -c wherry -n "__fish_wherry_using_subcommand rmi" -l no-prune -d 'Do not delete untagged parents'
+complete -c wherry -n "__fish_wherry_using_subcommand rmi" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand inspect" -s f -l format -d 'Format output using a custom template: \'json\', or a Go template' -r
 complete -c wherry -n "__fish_wherry_using_subcommand inspect" -l type -d 'Only inspect objects of the given type' -r
 complete -c wherry -n "__fish_wherry_using_subcommand inspect" -s s -l size -d 'Refused until the size of a container\'s files can be told'
