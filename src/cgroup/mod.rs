@@ -27,4 +27,8 @@ pub fn remove(dir: &Path) {
         let _ = std::fs::write(dir.join("cgroup.kill"), "1");
         let _ = std::fs::remove_dir(dir);
     }
+    // Ours as well; refused while another container is in it.
+    if let Some(base) = dir.parent() {
+        let _ = std::fs::remove_dir(base);
+    }
 }

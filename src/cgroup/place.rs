@@ -35,18 +35,8 @@ impl Place {
 
     fn at(parent: &Path) -> Option<Self> {
         let base = parent.join("wherry");
-        if !base.is_dir() {
-            std::fs::create_dir(&base).ok()?;
-        }
-        let controllers = read_words(&parent.join("cgroup.controllers"));
-        for controller in &controllers {
-            // Refused for one that the parent's own processes use: a limit
-            // that needs it then says so.
-            let _ = std::fs::write(
-                parent.join("cgroup.subtree_control"),
-                format!("+{controller}"),
-            );
-        }
+        std::fs::create_dir_all(&base).ok()?;
+        hand_down(parent);
         let controllers = read_words(&base.join("cgroup.controllers"));
         Some(Self { base, controllers })
     }
@@ -54,19 +44,25 @@ impl Place {
     /// Makes the cgroup of a container and opens it for CLONE_INTO_CGROUP.
     pub fn make(&self, id: &str) -> Result<(PathBuf, OwnedFd)> {
         let dir = self.base.join(id);
-        for controller in &self.controllers {
-            let _ = std::fs::write(
-                self.base.join("cgroup.subtree_control"),
-                format!("+{controller}"),
-            );
-        }
-        match std::fs::create_dir(&dir) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            other => other.context(|| format!("cannot make cgroup \"{}\"", dir.display()))?,
-        }
+        // With its parent: the last container to end takes that away.
+        std::fs::create_dir_all(&dir)
+            .context(|| format!("cannot make cgroup \"{}\"", dir.display()))?;
+        hand_down(&self.base);
         let fd = std::fs::File::open(&dir)
             .context(|| format!("cannot open cgroup \"{}\"", dir.display()))?;
         Ok((dir, fd.into()))
+    }
+}
+
+/// Gives the children of `dir` all its controllers. Refused for one that
+/// processes in `dir` itself use: a limit that needs it then says so.
+fn hand_down(dir: &Path) {
+    let control = dir.join("cgroup.subtree_control");
+    let given = read_words(&control);
+    for controller in read_words(&dir.join("cgroup.controllers")) {
+        if !given.contains(&controller) {
+            let _ = std::fs::write(&control, format!("+{controller}"));
+        }
     }
 }
 
