@@ -72,10 +72,7 @@ pub fn create(
     let state = State {
         version: VERSION,
         name,
-        starter: request
-            .run
-            .then(|| Process::of(std::process::id() as i32))
-            .flatten(),
+        starter: request.run.then(Process::me),
         ..State::default()
     };
     let durability = if container.host_config.auto_remove {

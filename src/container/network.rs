@@ -4,7 +4,7 @@
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::monitor::protocol::{Init, Network};
+use crate::monitor::protocol::{Network, UplinkPaths};
 use crate::network::etc::{self, Resolver, Wanted};
 use crate::network::publish::{self, Listener, Protocol, Publication};
 use crate::network::uplink::{ADDRESS, DNS, Helper, Target, Uplink};
@@ -126,8 +126,8 @@ impl Attachment {
 
     /// Gives the container's network namespace its way out. A host without
     /// one is no reason not to run: that is a warning.
-    pub fn connect(&self, init: &Init) -> Result<Network> {
-        let (Some(uplink), Some(paths)) = (&self.uplink, &init.uplink) else {
+    pub fn connect(&self, paths: &UplinkPaths) -> Result<Network> {
+        let Some(uplink) = &self.uplink else {
             return Ok(Network::default());
         };
         let target = Target {

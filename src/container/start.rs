@@ -97,7 +97,7 @@ pub fn launch(
         Userns::Own
     };
     let maps = maps.unwrap_or_else(Maps::none);
-    let client = spawn::spawn(job, userns, &maps, |init| network.connect(init))
+    let client = spawn::spawn(job, userns, &maps, |paths| network.connect(paths))
         .inspect_err(|_| network.abandon())?;
     Ok(Launched {
         client,

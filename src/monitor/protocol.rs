@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!  command                                monitor
-//!    | <--- Init {pid, netns} -----------|  namespaces exist
-//!    | ---- Network {…} ---------------->|  only when Init asked for it
+//!    | <--- Uplink {netns, …} -----------|  only where one is wanted
+//!    | ---- Network {address} ---------->|  it is there
 //!    | <--- Started + pidfd -------------|  execve has succeeded
 //!    | <--- Failed {kind, text, hint} ---|  or: it has not
 //!    | <--> Stdout, Stderr / Stdin, … ---|
@@ -24,7 +24,7 @@ pub const MAX_PAYLOAD: usize = 32 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    Init = 1,
+    Uplink = 1,
     Started,
     Failed,
     Stdout,
@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 const KINDS: [Kind; 10] = [
-    Kind::Init,
+    Kind::Uplink,
     Kind::Started,
     Kind::Failed,
     Kind::Stdout,
@@ -49,14 +49,7 @@ const KINDS: [Kind; 10] = [
     Kind::Resize,
 ];
 
-/// Payload of Init.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Init {
-    pub pid: i32,
-    /// Paths for an uplink's helper; it is to be answered by Network.
-    pub uplink: Option<UplinkPaths>,
-}
-
+/// Payload of Uplink: paths for the helper, valid while the monitor lives.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UplinkPaths {
     /// The user namespace to enter first, where there is one.

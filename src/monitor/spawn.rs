@@ -1,7 +1,7 @@
 //! The command's side: forking the monitor and hearing how the start went.
 
 use super::job::Job;
-use super::protocol::{self, End, Init, Kind, Network};
+use super::protocol::{self, End, Kind, Network, UplinkPaths};
 use super::supervise;
 use crate::error::{Context, Error, Result};
 use crate::sys::clone;
@@ -22,7 +22,7 @@ pub fn spawn(
     job: Job,
     userns: Userns,
     maps: &Maps,
-    uplink: impl FnOnce(&Init) -> Result<Network>,
+    uplink: impl FnOnce(&UplinkPaths) -> Result<Network>,
 ) -> Result<Client> {
     let (ours, theirs) = protocol::pair().context(|| "cannot make a socket pair")?;
     let (entered, lock) = userns.fork(maps)?;
@@ -46,7 +46,10 @@ pub fn spawn(
     }
 }
 
-fn wait_started(socket: End, uplink: impl FnOnce(&Init) -> Result<Network>) -> Result<Client> {
+fn wait_started(
+    socket: End,
+    uplink: impl FnOnce(&UplinkPaths) -> Result<Network>,
+) -> Result<Client> {
     let mut uplink = Some(uplink);
     let mut buffer = vec![0u8; protocol::MAX_PAYLOAD + 1];
     loop {
@@ -57,18 +60,14 @@ fn wait_started(socket: End, uplink: impl FnOnce(&Init) -> Result<Network>) -> R
                 Error::internal("the container's monitor ended before the container had started")
             })?;
         match message.kind {
-            Kind::Init => {
-                let init: Init = protocol::parse(message.payload)?;
-                if init.uplink.is_some()
-                    && let Some(make) = uplink.take()
-                {
-                    let network = make(&init)?;
-                    match socket.send_json(Kind::Network, &network) {
-                        // It has given up meanwhile; why is the next message.
-                        Err(nix::Error::EPIPE) => {}
-                        sent => sent.context(|| "cannot answer the container's monitor")?,
-                    }
-                }
+            Kind::Uplink => {
+                let paths: UplinkPaths = protocol::parse(message.payload)?;
+                let make = uplink
+                    .take()
+                    .ok_or_else(|| Error::internal("the monitor asked for a second uplink"))?;
+                socket
+                    .send_json(Kind::Network, &make(&paths)?)
+                    .context(|| "cannot answer the container's monitor")?;
             }
             Kind::Started => {
                 let init = message

@@ -2,7 +2,7 @@
 //! child, the record.
 
 use super::job::Job;
-use super::protocol::{self, End, Init, Kind, Network, UplinkPaths};
+use super::protocol::{self, End, Kind, Network, UplinkPaths};
 use crate::error::{Context, Error, Result};
 use crate::fs::replace::{Durability, replace};
 use crate::record::container::{State, Status};
@@ -106,12 +106,10 @@ fn begin(job: &mut Job, client: &End, parent: &ParentEnd, pid: i32) -> Result<Be
     // While the child builds its root on the other core: the record. From now
     // on a lost monitor leaves a container that others find.
     let mut state = record_running(job, pid)?;
-    let init = Init {
-        pid,
-        uplink: netns.as_ref().map(uplink_paths),
-    };
-    // A command that went away has lost interest in the answer, not the container.
-    let _ = client.send_json(Kind::Init, &init);
+    if let Some(netns) = &netns {
+        // A command that went away is noticed when its answer is waited for.
+        let _ = client.send_json(Kind::Uplink, &uplink_paths(netns));
+    }
     let mut ready = match hear(job, parent)? {
         Heard::Ready(ready) => ready,
         _ => {
@@ -218,7 +216,7 @@ fn record_running(job: &Job, pid: i32) -> Result<State> {
     let mut state = job.state.clone();
     state.status = Status::Running;
     state.init = Process::of(pid);
-    state.monitor = Process::of(std::process::id() as i32);
+    state.monitor = Some(Process::me());
     state.starter = None;
     state.boot_id = procfs::boot_id().context(|| "cannot read the boot id")?;
     state.started_at = crate::text::time::now();

@@ -137,7 +137,7 @@ impl Drop for New<'_> {
 
 /// This process, as names of what it makes have it.
 fn maker() -> String {
-    let me = Process::of(std::process::id() as i32).unwrap_or_default();
+    let me = Process::me();
     format!("{}.{}", me.pid, me.start_time)
 }
 

@@ -23,6 +23,18 @@ impl Process {
         Some(Self { pid, start_time })
     }
 
+    /// This process. Looked up once; a fork looks again.
+    pub fn me() -> Self {
+        use std::sync::Mutex;
+        static ME: Mutex<Option<Process>> = Mutex::new(None);
+        let pid = std::process::id() as i32;
+        let mut me = ME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match *me {
+            Some(process) if process.pid == pid => process,
+            _ => *me.insert(Self::of(pid).unwrap_or_default()),
+        }
+    }
+
     /// Whether it still runs (a zombie does not).
     pub fn lives(&self) -> bool {
         self.pid > 0 && start_time(self.pid) == Some(self.start_time)

@@ -22,7 +22,7 @@ pub struct Entry(PathBuf);
 impl Entry {
     /// Adds this process.
     pub fn add(dir: &Path, role: Role) -> Result<Self> {
-        let me = Process::of(std::process::id() as i32).unwrap_or_default();
+        let me = Process::me();
         let path = dir.join(file_name(role, me));
         match std::fs::File::create(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
