@@ -107,7 +107,12 @@ fn documents_that_lie() {
     let (layer, diff_id) = small_layer("x");
     let architecture = host_architecture();
     let good = |config_document: &Value| {
-        manifest(&registry, "team/app", config_document, &[layer.clone()])
+        manifest(
+            &registry,
+            "team/app",
+            config_document,
+            std::slice::from_ref(&layer),
+        )
     };
     let lie = digest(b"something else");
     let put = |tag: &str, document: &Value| put_document(&registry, tag, document);
@@ -120,17 +125,17 @@ fn documents_that_lie() {
         "badid",
         &good(&config(architecture, &["sha256:../../x".into()])),
     );
-    let mut size = good(&config(architecture, &[diff_id.clone()]));
+    let mut size = good(&config(architecture, std::slice::from_ref(&diff_id)));
     size["layers"][0]["size"] = json!(layer.len() + 1);
     put("long", &size);
     size["layers"][0]["size"] = json!(layer.len() - 1);
     put("short", &size);
     size["layers"][0]["size"] = json!(1_u64 << 60);
     put("huge", &size);
-    let mut both = good(&config(architecture, &[diff_id.clone()]));
+    let mut both = good(&config(architecture, std::slice::from_ref(&diff_id)));
     both["manifests"] = json!([]);
     put("both", &both);
-    let mut chart = good(&config(architecture, &[diff_id.clone()]));
+    let mut chart = good(&config(architecture, std::slice::from_ref(&diff_id)));
     chart["config"]["mediaType"] = json!("application/vnd.cncf.helm.config.v1+json");
     put("chart", &chart);
     let other = good(&config(architecture, &[diff_id]));
@@ -199,7 +204,7 @@ fn the_matrix() {
     let (env, registry) = (Env::new(), FaultRegistry::start());
     let (layer, diff_id) = small_layer("matrix");
     let config = config(host_architecture(), &[diff_id]);
-    let document = manifest(&registry, "team/app", &config, &[layer.clone()]);
+    let document = manifest(&registry, "team/app", &config, std::slice::from_ref(&layer));
     let manifest_digest = put_document(&registry, "inner", &document);
     let entry = json!({"mediaType": OCI_MANIFEST, "digest": manifest_digest, "size": document.to_string().len(),
         "platform": {"os": "linux", "architecture": host_architecture()}});

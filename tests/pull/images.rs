@@ -111,8 +111,8 @@ fn only_what_is_missing_is_fetched() {
     let one = manifest(
         &registry,
         "team/app",
-        &config(architecture, &[shared_id.clone()]),
-        &[shared.clone()],
+        &config(architecture, std::slice::from_ref(&shared_id)),
+        std::slice::from_ref(&shared),
     );
     // A layer that occurs twice is fetched once.
     let two = manifest(
