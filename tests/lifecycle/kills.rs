@@ -5,6 +5,7 @@ use crate::support::kill::{self, Dice};
 use crate::support::{Env, eventually};
 use nix::sys::signal::{Signal, kill as send};
 use nix::unistd::Pid;
+use std::io::Read;
 use std::time::Duration;
 
 fn pid_of(env: &Env, id: &str, which: &str) -> Pid {
@@ -76,17 +77,26 @@ fn of_the_monitor_and_the_container_is_an_end() {
 #[test]
 fn of_the_command_leaves_the_container_running() {
     let env = Env::busybox();
-    let mut child = env.spawn([
+    let script = "echo ready; exec sleep 600";
+    let args = [
         "run",
         "--name",
         "box",
         "--network",
         "none",
         "busybox",
-        "sleep",
-        "600",
-    ]);
-    assert!(eventually(10, || state(&env) == "running"));
+        "sh",
+        "-c",
+        script,
+    ];
+    let mut child = env.spawn(args);
+    let mut ready = [0; 6];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut ready)
+        .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(env.ok(["exec", "box", "echo", "alive"]), "alive");

@@ -198,9 +198,18 @@ impl Env {
             .to_owned()
     }
 
-    /// What is there now, to be compared later. Only sound when [`Env::alone`].
+    /// What is there once nothing changes any more, to be compared later. Only
+    /// sound when [`Env::alone`].
     pub fn snapshot(&self) -> leaks::Snapshot {
-        leaks::Snapshot::take(&[&self.root, &self.run])
+        let take = || leaks::Snapshot::take(&[&self.root, &self.run]);
+        let mut now = take();
+        // What ran before may still be cleaning up.
+        super::eventually(10, || {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            let before = std::mem::replace(&mut now, take());
+            before.difference(&now).is_empty()
+        });
+        now
     }
 
     /// A record of the container with this full ID: `config`, `state`.
@@ -295,7 +304,10 @@ pub fn wherry_path() -> &'static str {
 #[track_caller]
 pub fn run(mut command: Command, input: &[u8], seconds: u64) -> Output {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let shown = words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
+    let shown = words
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ");
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
