@@ -69,11 +69,17 @@ fn parse_start_time(stat: &[u8]) -> Option<u64> {
         .ok()
 }
 
-/// The identifier of this boot: 36 characters.
+/// The identifier of this boot: 36 characters. Read once: lists ask for it
+/// once per container.
 pub fn boot_id() -> nix::Result<String> {
+    static KNOWN: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    if let Some(id) = KNOWN.get() {
+        return Ok(id.clone());
+    }
     let mut text = [0u8; 64];
     let n = read_small(c"/proc/sys/kernel/random/boot_id", &mut text)?;
-    Ok(String::from_utf8_lossy(&text[..n]).trim().to_string())
+    let id = String::from_utf8_lossy(&text[..n]).trim().to_string();
+    Ok(KNOWN.get_or_init(|| id).clone())
 }
 
 /// Reads a small file in one go.
