@@ -35,10 +35,12 @@ pub fn plain(entry: &Entry, name: &'static str) -> Command {
 }
 
 fn help_arg() -> Arg {
+    // Not below the heading of the group that was added last.
     Arg::new("help")
         .long("help")
         .action(ArgAction::Help)
         .help("Print usage")
+        .help_heading(None::<&str>)
 }
 
 /// `command` with the manners that Docker's commands have.

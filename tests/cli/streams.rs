@@ -45,6 +45,9 @@ fn every_command_has_help_that_fits() {
         let text = out.text();
         assert!(text.starts_with(&format!("Usage:  wherry {path}")), "{out}");
         assert_eq!(out.errors(), "");
+        let general = text.split("\nOptions:\n").nth(1).unwrap_or_default();
+        let general = general.split("\n\n").next().unwrap_or_default();
+        assert!(general.contains(" --help "), "{out}");
         for line in text.lines().filter(|l| l.starts_with("  ")) {
             let listed = line.starts_with("  wherry ");
             assert!(listed || line.chars().count() <= 80, "{path}: {line}");
