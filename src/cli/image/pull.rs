@@ -98,6 +98,8 @@ impl Request<'_> {
         };
         let store = engine.store()?;
         task::run(&engine.paths, || {
+            // What killed pulls left; not getting rid of it is no failure.
+            let _ = store.sweep();
             let client = Client::new(&reference, sources, &options);
             if self.all_tags {
                 let all = pull::pull_all_tags(store, &client, &wanted, progress)?;
