@@ -54,7 +54,9 @@ impl Store {
             }
         }
         self.drop_old_partials()?;
-        self.drop_index_leftovers()
+        self.drop_index_leftovers()?;
+        self.reserve();
+        Ok(())
     }
 
     /// Removes layers under temporary names that nobody is making. Their files

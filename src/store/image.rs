@@ -58,6 +58,12 @@ impl Store {
     /// or manifest digest, or an unambiguous prefix of one, with or without
     /// `sha256:`.
     pub fn resolve(&self, text: &str) -> Result<Image> {
+        if let Ok(name) = Reference::parse(text)
+            && let Some(entries) = self.entries_of(&name)?
+            && let Some(image) = self.group(&entries).pop()
+        {
+            return Ok(image);
+        }
         let images = self.images()?;
         find(&images, text).cloned()
     }

@@ -146,6 +146,13 @@ impl Entry {
 }
 
 impl Index {
+    pub fn of(manifests: Vec<Entry>) -> Self {
+        Self {
+            manifests,
+            ..Self::default()
+        }
+    }
+
     /// Gives `name` to the image of `entry`, taking it from another one. An
     /// image that loses its last name stays, nameless.
     pub fn set(&mut self, name: &Reference, mut entry: Entry) {
@@ -182,11 +189,10 @@ impl Store {
     /// The index as it is now; empty when there is none. Takes no lock.
     pub(super) fn read_index(&self) -> Result<Index> {
         let path = self.index_file();
-        let bytes = match super::read_bounded(&path, LIMIT) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Index::default()),
-            Err(e) => return Err(e).context(|| format!("cannot read \"{}\"", path.display())),
-        };
+        if !path.exists() {
+            return Ok(Index::default());
+        }
+        let bytes = self.read_index_file()?;
         let index: Index = serde_json::from_slice(&bytes)
             .context(|| format!("image index \"{}\" is damaged", path.display()))?;
         if index.schema_version != 2 {
@@ -197,6 +203,15 @@ impl Store {
             )));
         }
         Ok(index)
+    }
+
+    /// The index as it is written; of no length when there is none.
+    pub(super) fn read_index_file(&self) -> Result<Vec<u8>> {
+        let path = self.index_file();
+        match super::read_bounded(&path, LIMIT) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read.context(|| format!("cannot read \"{}\"", path.display())),
+        }
     }
 
     /// Changes the index under its lock. Nothing is written when `change`

@@ -12,6 +12,7 @@ mod image;
 mod index;
 mod inspect;
 mod layer;
+mod lookup;
 mod remove;
 pub mod unpack;
 
@@ -29,6 +30,8 @@ use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+/// Space kept aside so that an image can be removed from a full disk.
+const RESERVE: i64 = 1 << 20;
 const LAYOUT_FILE: &str = "oci-layout";
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
@@ -96,7 +99,35 @@ impl Store {
         ] {
             make_private_dir(&dir)?;
         }
+        self.reserve();
         replace::replace(&self.images.join(LAYOUT_FILE), LAYOUT, Durability::Fast)
+    }
+
+    fn reserve_file(&self) -> PathBuf {
+        self.images.join(".reserve")
+    }
+
+    /// Puts the reserve aside. On a disk that is too small there is none.
+    fn reserve(&self) {
+        let path = self.reserve_file();
+        if path.exists() {
+            return;
+        }
+        let made = std::fs::File::create(&path)
+            .is_ok_and(|file| nix::fcntl::posix_fallocate(file, 0, RESERVE).is_ok());
+        if !made {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+
+    /// Gives the reserve back to a disk that is full.
+    fn use_reserve(&self) {
+        let free = nix::sys::statvfs::statvfs(&self.images).map_or(0, |fs| {
+            fs.blocks_available().saturating_mul(fs.fragment_size())
+        });
+        if free < RESERVE as u64 {
+            let _ = std::fs::remove_file(self.reserve_file());
+        }
     }
 }
 

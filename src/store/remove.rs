@@ -40,6 +40,7 @@ impl Store {
     /// `text` is an ID, the image with all its names. `uses` are all
     /// containers. The steps come in the order they were done.
     pub fn remove(&self, text: &str, force: bool, uses: &[Use]) -> Result<Vec<Removal>> {
+        self.use_reserve();
         self.edit_index(|index| {
             let images = self.group(index);
             let image = image::find(&images, text)?;
@@ -78,15 +79,16 @@ struct Task<'a> {
 
 impl Task<'_> {
     fn by_name(&mut self, index: &mut Index, text: &str, name: &Reference) -> Result<()> {
-        if !self.force && self.is_single_name() {
-            if let Some(user) = self.running.or(self.stopped) {
-                return Err(Error::conflict(format!(
-                    "conflict: unable to remove repository reference \"{text}\" (must force) - \
-                     container {} is using its referenced image {}",
-                    short(&user.container_id),
-                    self.image.id.short()
-                )));
-            }
+        if !self.force
+            && self.is_single_name()
+            && let Some(user) = self.running.or(self.stopped)
+        {
+            return Err(Error::conflict(format!(
+                "conflict: unable to remove repository reference \"{text}\" (must force) - \
+                 container {} is using its referenced image {}",
+                short(&user.container_id),
+                self.image.id.short()
+            )));
         }
         let known = self.known_name(name);
         self.untag(index, &known);

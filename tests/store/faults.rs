@@ -193,6 +193,31 @@ fn full_disks() {
     assert!(!shown.contains(".tmp-"), "{shown}");
 }
 
+/// With no byte free an image can still be removed, and then there is space.
+#[test]
+fn an_image_is_removed_from_a_full_disk() {
+    let env = Env::new();
+    let layout = image(&env, "a");
+    let script = r#"mkdir -p m; mount -t tmpfs -o size=16m tmpfs m; "$1" m "$2" a >/dev/null
+        ! head -c 20m /dev/zero >m/filler 2>/dev/null; ! echo x >m/more 2>/dev/null
+        WHERRY_ROOT=$PWD/m/data WHERRY_RUNROOT=$PWD/m/run "$3" rmi a
+        ls m/data/layers; head -c 1m /dev/zero >m/more; umount m"#;
+    let mut command = env.command("unshare");
+    if !crate::support::user::is_root() {
+        command.args(["--map-root-user", "--map-auto"]);
+    }
+    command.args(["--mount", "sh", "-ec", script, "sh"]);
+    command
+        .arg(probe())
+        .arg(&layout.dir)
+        .arg(crate::support::env::wherry_path());
+    let shown = run(command, b"", 60).ok().text();
+    assert_eq!(
+        shown,
+        format!("Untagged: a:latest\nDeleted: {}\n", layout.id)
+    );
+}
+
 fn is_layer(line: &str) -> bool {
     line.len() == 64 && line.bytes().all(|b| b.is_ascii_hexdigit())
 }
