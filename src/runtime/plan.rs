@@ -34,8 +34,7 @@ pub struct Plan {
 /// Where the root file system comes from.
 pub enum Root {
     Overlay {
-        /// Highest first.
-        lower: Vec<CString>,
+        lower: Lower,
         upper: CString,
         work: CString,
         /// No sync at unmount: for containers that are removed anyway.
@@ -45,6 +44,18 @@ pub enum Root {
     },
     /// A directory of the host, used as it is.
     Directory(CString),
+}
+
+/// The layers of an overlay, highest first.
+pub enum Lower {
+    /// One option per layer (Linux 6.7).
+    Each(Vec<CString>),
+    /// All in one string for mount(2), which cuts it at a page: so the names
+    /// in `options` are short links in `directory`.
+    Joined {
+        directory: CString,
+        options: CString,
+    },
 }
 
 /// One step of building the tree of mounts.

@@ -146,6 +146,17 @@ pub fn set_attributes(
     .map(drop)
 }
 
+/// Mounts an overlay on `target` by mount(2), for kernels whose new mount API
+/// does not take layers one by one.
+pub fn overlay(target: &CStr, options: &CStr) -> nix::Result<()> {
+    let name = c"overlay".as_ptr();
+    // SAFETY: four NUL-terminated strings; the options are a string for overlay.
+    check(libc::c_long::from(unsafe {
+        libc::mount(name, target.as_ptr(), name, 0, options.as_ptr().cast())
+    }))
+    .map(drop)
+}
+
 /// Sets the propagation of `/` and everything below it.
 pub fn set_root_propagation(flags: libc::c_ulong) -> nix::Result<()> {
     // SAFETY: constant strings and null pointers as mount(2) allows here.

@@ -4,6 +4,7 @@ pub mod devices;
 pub mod limits;
 mod mounts;
 mod process;
+mod root;
 pub mod security;
 pub mod sysctl;
 
@@ -12,8 +13,7 @@ pub use process::{ExecRequest, exec_process};
 use crate::error::{Error, Result};
 use crate::paths::Paths;
 use crate::record::container::Container;
-use crate::runtime::init_layer;
-use crate::runtime::plan::{Plan, Root};
+use crate::runtime::plan::Plan;
 use crate::userns::map::{self, Maps};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -60,7 +60,7 @@ pub fn build(
         hostname: c_string(&container.config.hostname)?,
         domainname: c_string(&container.config.domainname)?,
         root_propagation,
-        root: root(paths, container, layers, maps.is_some())?,
+        root: root::root(paths, container, layers, maps.is_some())?,
         staging: staging(paths)?,
         steps,
         sysctls: sysctl::plan(host, private_network, max_gid)?,
@@ -102,24 +102,6 @@ fn refuse_shared_namespaces(container: &Container) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-fn root(paths: &Paths, container: &Container, layers: &[PathBuf], rootless: bool) -> Result<Root> {
-    if let Some(dir) = &container.rootfs {
-        return Ok(Root::Directory(c_path(dir)?));
-    }
-    let mut lower = vec![c_path(&init_layer::path(paths)?)?];
-    for layer in layers {
-        lower.push(c_path(layer)?);
-    }
-    let dir = paths.container(&container.id);
-    Ok(Root::Overlay {
-        lower,
-        upper: c_path(&dir.join("upper"))?,
-        work: c_path(&dir.join("work"))?,
-        volatile: container.host_config.auto_remove,
-        userxattr: rootless,
-    })
 }
 
 /// One empty directory, shared: what a container attaches on it is only in

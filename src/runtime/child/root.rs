@@ -2,7 +2,7 @@
 //! directory and then made `/`.
 
 use super::{At, Done};
-use crate::runtime::plan::{Plan, Root};
+use crate::runtime::plan::{Lower, Plan, Root};
 use crate::runtime::sync::Step;
 use crate::sys::mount;
 use nix::errno::Errno;
@@ -13,21 +13,32 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Mounts the root and attaches it on the staging directory.
 pub fn attach(plan: &Plan) -> Done<OwnedFd> {
     let root = match &plan.root {
+        Root::Overlay {
+            lower: Lower::Joined { directory, options },
+            ..
+        } => {
+            nix::unistd::chdir(directory.as_c_str()).at(Step::Root)?;
+            mount::overlay(&plan.staging, options).at(Step::Root)?;
+            return open_staging(plan);
+        }
         Root::Overlay { .. } => overlay(&plan.root).at(Step::Root)?,
         Root::Directory(path) => {
             mount::clone_tree(nix::fcntl::AT_FDCWD, path, true).at(Step::Root)?
         }
     };
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let staging =
-        nix::fcntl::open(plan.staging.as_c_str(), flags, Mode::empty()).at(Step::Staging)?;
+    let staging = open_staging(plan)?;
     mount::attach(&root, &staging).at(Step::Staging)?;
     Ok(root)
 }
 
+fn open_staging(plan: &Plan) -> Done<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    nix::fcntl::open(plan.staging.as_c_str(), flags, Mode::empty()).at(Step::Staging)
+}
+
 fn overlay(root: &Root) -> nix::Result<OwnedFd> {
     let Root::Overlay {
-        lower,
+        lower: Lower::Each(lower),
         upper,
         work,
         volatile,
@@ -40,7 +51,7 @@ fn overlay(root: &Root) -> nix::Result<OwnedFd> {
     overlay.string(c"source", c"overlay")?;
     for layer in lower {
         // One call per layer: there is no page-sized limit, and no escaping of
-        // ':' and ','. Kernels before 6.7 do not know it.
+        // ':' and ','.
         overlay.string(c"lowerdir+", layer)?;
     }
     overlay.string(c"upperdir", upper)?;
