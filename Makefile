@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-root check demo bench generate install clean
+.PHONY: help build test test-root test-vm check demo bench generate install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,9 @@ test: ## all tests, as an unprivileged user and as root (asks for sudo)
 
 test-root: ## only the part that runs as root
 	tests/scripts/test --root-only
+
+test-vm: build ## limits and an older kernel, in an emulated machine (two minutes)
+	tests/scripts/vm $(TARGET_DIR)/wherry
 
 check: ## format and lints
 	$(CARGO) fmt --check
