@@ -65,9 +65,11 @@ fn wait_started(
                 let make = uplink
                     .take()
                     .ok_or_else(|| Error::internal("the monitor asked for a second uplink"))?;
-                socket
-                    .send_json(Kind::Network, &make(&paths)?)
-                    .context(|| "cannot answer the container's monitor")?;
+                match socket.send_json(Kind::Network, &make(&paths)?) {
+                    // It has given up meanwhile; why is the next message.
+                    Err(nix::Error::EPIPE) => {}
+                    sent => sent.context(|| "cannot answer the container's monitor")?,
+                }
             }
             Kind::Started => {
                 let init = message

@@ -41,6 +41,8 @@ impl Pty {
     /// Its environment and directory are those it was given.
     pub fn spawn(command: &Command, rows: u16, columns: u16) -> Self {
         let (master, slave) = open();
+        let size = wherry::sys::pty::Size { rows, columns };
+        wherry::sys::pty::set_size(&master, size).expect("a terminal has a size");
         let stdio = || slave.try_clone().expect("a descriptor");
         // setsid(1) makes stdin the controlling terminal.
         let mut session = Command::new("setsid");
@@ -66,16 +68,14 @@ impl Pty {
         let screen = Arc::new(Screen::default());
         let master = Arc::new(master);
         let reader = read_on(master.clone(), screen.clone());
-        let pty = Self {
+        Self {
             master: Some(master),
             slave,
             child,
             screen,
             reader: Some(reader),
             seen: 0,
-        };
-        pty.resize(rows, columns);
-        pty
+        }
     }
 
     /// Waits until `text` comes; what came before it is returned. The next
