@@ -6,14 +6,16 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// The most descriptors that one message carries.
 pub const MAX_FDS: usize = 4;
-/// Room for `struct cmsghdr` and MAX_FDS descriptors, aligned as it must be.
+/// Room for `struct cmsghdr` and MAX_FDS descriptors, aligned as it must be,
+/// and for no more: descriptors that do not fit are closed by the kernel.
 #[repr(C, align(8))]
-struct Control([u8; 64]);
+struct Control([u8; CONTROL]);
+const CONTROL: usize = 16 + MAX_FDS * size_of::<RawFd>();
 
 /// Sends `bytes` with `fds`.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> nix::Result<()> {
     assert!(fds.len() <= MAX_FDS);
-    let mut control = Control([0; 64]);
+    let mut control = Control([0; CONTROL]);
     let mut iov = libc::iovec {
         iov_base: bytes.as_ptr() as *mut libc::c_void,
         iov_len: bytes.len(),
@@ -57,7 +59,7 @@ pub fn receive(
     buffer: &mut [u8],
     flags: libc::c_int,
 ) -> nix::Result<(usize, [Option<OwnedFd>; MAX_FDS])> {
-    let mut control = Control([0; 64]);
+    let mut control = Control([0; CONTROL]);
     let mut iov = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),
