@@ -6,8 +6,9 @@ use crate::runtime::plan::{Lower, Plan, Root};
 use crate::runtime::sync::Step;
 use crate::sys::mount;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::Mode;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Mounts the root and attaches it on the staging directory.
@@ -22,9 +23,7 @@ pub fn attach(plan: &Plan) -> Done<OwnedFd> {
             return open_staging(plan);
         }
         Root::Overlay { .. } => overlay(&plan.root).at(Step::Root)?,
-        Root::Directory(path) => {
-            mount::clone_tree(nix::fcntl::AT_FDCWD, path, true).at(Step::Root)?
-        }
+        Root::Directory(path) => directory(path).at(Step::Root)?,
     };
     let staging = open_staging(plan)?;
     mount::attach(&root, &staging).at(Step::Staging)?;
@@ -34,6 +33,16 @@ pub fn attach(plan: &Plan) -> Done<OwnedFd> {
 fn open_staging(plan: &Plan) -> Done<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     nix::fcntl::open(plan.staging.as_c_str(), flags, Mode::empty()).at(Step::Staging)
+}
+
+/// The path was resolved when the container was made: whoever has put a link
+/// into it since wants another directory (CVE-2019-18837).
+fn directory(path: &CStr) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let fd = openat2(nix::fcntl::AT_FDCWD, path, how)?;
+    mount::clone_tree(fd.as_fd(), c"", true)
 }
 
 fn overlay(root: &Root) -> nix::Result<OwnedFd> {

@@ -82,8 +82,18 @@ fn put(m: &Mount, root: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
         Links::Refuse
     };
     let target = beneath::mount_point(root, &m.target, kind == libc::S_IFDIR, links)?;
+    if m.follow && !m.target.to_bytes().starts_with(b"proc/") && is_on_proc(&target)? {
+        return Err(Errno::EPERM);
+    }
     mount::attach(&source, &target)?;
     Ok(source)
+}
+
+/// The user's targets were checked by name; a link of the image may lead into
+/// procfs all the same (CVE-2019-19921).
+fn is_on_proc(target: &OwnedFd) -> nix::Result<bool> {
+    let on = nix::sys::statfs::fstatfs(target)?.filesystem_type();
+    Ok(on == nix::sys::statfs::PROC_SUPER_MAGIC)
 }
 
 fn new(
