@@ -53,7 +53,8 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
     let cgroup = open_cgroup(&now)?;
     let (streams, ends) = make_streams(request, detach)?;
     let (parent, child_end) = sync::pair().context(|| "cannot make a socket pair")?;
-    enter(&init)?;
+    set_oom_score(container.host_config.oom_score_adj);
+    enter(&init, container.host_config.network_mode == "host")?;
     match clone::clone(0, cgroup.as_ref().map(AsRawFd::as_raw_fd)).map_err(explain::clone)? {
         Fork::Child => {
             drop(parent);
@@ -72,16 +73,25 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
     }
 }
 
+/// Docker's processes start with the container's score, not with the caller's.
+/// The new process inherits ours; without root it cannot be lowered.
+fn set_oom_score(score: i32) {
+    let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
+}
+
 /// All namespaces of the container in one call.
-fn enter(init: &OwnedFd) -> Result<()> {
+fn enter(init: &OwnedFd, host_network: bool) -> Result<()> {
     // Before: nobody in there may look at what we hold (CVE-2016-9962).
     cred::not_dumpable().context(|| "cannot hide this process from the container")?;
-    let all = libc::CLONE_NEWNS
+    let mut all = libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
-        | libc::CLONE_NEWNET
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWCGROUP;
+    // The host's is ours already, and only the host's root may enter it.
+    if !host_network {
+        all |= libc::CLONE_NEWNET;
+    }
     let joined = match ns::join(init, all | libc::CLONE_NEWUSER) {
         // Root's container is in our own user namespace.
         Err(Errno::EINVAL) => ns::join(init, all),

@@ -38,7 +38,7 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
     containers::free_names(&engine.paths);
     clear_run_directories(engine);
     // Only now: killed before, we leave the signs for the next command.
-    std::fs::create_dir_all(engine.paths.monitors()).ok();
+    let _ = monitors::make_list(&engine.paths.monitors());
     for entry in dead {
         let _ = std::fs::remove_file(entry);
     }

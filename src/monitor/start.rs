@@ -99,6 +99,7 @@ fn begin(job: &mut Job, client: &End, parent: &ParentEnd, pid: i32) -> Result<Be
     if let Some((uid_map, gid_map)) = &job.plan.id_maps {
         write_maps(pid, uid_map, gid_map)?;
     }
+    set_oom_score(pid, job.plan.oom_score_adj)?;
     let netns = open_netns(job, pid)?;
     parent
         .go()
@@ -209,6 +210,15 @@ fn write_maps(pid: i32, uid_map: &str, gid_map: &str) -> Result<()> {
             .context(|| format!("cannot write {file} of the container"))?;
     }
     Ok(())
+}
+
+/// The container's own score instead of the caller's.
+fn set_oom_score(pid: i32, score: i32) -> Result<()> {
+    match std::fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string()) {
+        // A rootless container cannot go below its caller: as it is, then.
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        other => other.context(|| format!("cannot set oom_score_adj to {score}")),
+    }
 }
 
 /// State `running`, with who init and monitor are.

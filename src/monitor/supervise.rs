@@ -40,6 +40,9 @@ fn detach(job: &Job, client: &End) {
     let _ = signal::block_all();
     let _ = nix::unistd::setsid();
     let _ = nix::unistd::chdir("/");
+    // What the container is to see is made with the usual modes, whatever the
+    // caller's umask; what is ours alone says so itself.
+    let _ = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let mut keep = vec![
         client.as_fd().as_raw_fd(),
         job.plan.process.stub.as_raw_fd(),

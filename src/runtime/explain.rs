@@ -85,6 +85,8 @@ pub fn process_failure(process: &Process, failure: Failure) -> Error {
         ),
         Step::Stub => internal("cannot run the start program", errno)
             .hint("sysctl vm.memfd_noexec must not be 2, and a custom seccomp profile must allow execve and execveat"),
+        Step::Keyring => internal("cannot give the container a session keyring of its own", errno)
+            .hint("sysctl kernel.keys.maxkeys limits the keys of a user"),
         Step::Seccomp => internal("cannot load the seccomp filter", errno),
         Step::Terminal => internal("cannot make the container's terminal", errno),
         other => internal(&format!("cannot start the container's process ({other:?})"), errno),

@@ -26,8 +26,8 @@ pub struct Plan {
     pub masked: Vec<CString>,
     pub read_only: Vec<CString>,
     pub read_only_root: bool,
-    /// What goes into oom_score_adj, if anything.
-    pub oom_score_adj: Option<Vec<u8>>,
+    /// Written by the parent: the child is undumpable, and not its file's owner.
+    pub oom_score_adj: i32,
     pub process: Process,
 }
 
@@ -123,7 +123,9 @@ pub struct Process {
     pub terminal: Option<(u16, u16)>,
     /// A reaper of ours is pid 1 and the program its child.
     pub reaper: Option<Reaper>,
-    pub new_keyring: bool,
+    /// The seccomp filter may let the program use keys: then it must not start
+    /// with the caller's.
+    pub needs_keyring: bool,
     pub stub: OwnedFd,
 }
 

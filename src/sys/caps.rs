@@ -57,6 +57,8 @@ pub struct CapSet(pub u64);
 
 impl CapSet {
     pub const EMPTY: Self = Self(0);
+    /// CAP_KILL alone.
+    pub const KILL: Self = Self(1 << 5);
     /// What Docker gives a container: CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD
     /// NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL
     /// AUDIT_WRITE.

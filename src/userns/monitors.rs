@@ -5,6 +5,7 @@
 
 use crate::error::{Context, Result};
 use crate::sys::procfs::Process;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What the process does.
@@ -24,15 +25,29 @@ impl Entry {
     pub fn add(dir: &Path, role: Role) -> Result<Self> {
         let me = Process::me();
         let path = dir.join(file_name(role, me));
-        match std::fs::File::create(&path) {
+        match create(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(dir).and_then(|()| std::fs::File::create(&path).map(drop))
+                make_list(dir).and_then(|()| create(&path))
             }
-            other => other.map(drop),
+            other => other,
         }
         .context(|| format!("cannot write \"{}\"", path.display()))?;
         Ok(Self(path))
     }
+}
+
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options.open(path).map(drop)
+}
+
+/// Makes the directory of the list, for the caller alone.
+pub fn make_list(dir: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }
 
 impl Drop for Entry {

@@ -17,6 +17,7 @@ use crate::runtime::plan::Plan;
 use crate::userns::map::{self, Maps};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Builds and checks everything that can be checked before the clone.
@@ -67,8 +68,7 @@ pub fn build(
         masked,
         read_only,
         read_only_root: host.readonly_rootfs,
-        oom_score_adj: (host.oom_score_adj != 0)
-            .then(|| host.oom_score_adj.to_string().into_bytes()),
+        oom_score_adj: host.oom_score_adj,
         process: process::init_process(container, &security)?,
     })
 }
@@ -109,7 +109,7 @@ fn refuse_shared_namespaces(container: &Container) -> Result<()> {
 fn staging(paths: &Paths) -> Result<CString> {
     use crate::error::Context;
     let dir = paths.run().join("mnt");
-    match std::fs::create_dir(&dir) {
+    match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(e).context(|| format!("cannot make directory \"{}\"", dir.display()))?;
         }

@@ -1,11 +1,10 @@
 //! The program: arguments, environment, where it is looked for, what it may do.
 
-use super::security::Security;
+use super::security::{self, Security};
 use super::{c_string, limits};
 use crate::error::{Context, Error, Result};
 use crate::record::container::Container;
 use crate::runtime::plan::{Arguments, Process, Reaper, Strings};
-use crate::sys::caps::CapSet;
 use crate::sys::stub;
 use crate::sys::title;
 use std::ffi::CString;
@@ -45,7 +44,6 @@ pub fn init_process(container: &Container, security: &Security) -> Result<Proces
     process.reaper = (container.host_config.init == Some(true)).then(|| Reaper {
         arguments: title::Arguments::find(),
     });
-    process.new_keyring = true;
     process.limits = limits::ulimits(&container.host_config.ulimits)?;
     Ok(process)
 }
@@ -54,7 +52,7 @@ pub fn init_process(container: &Container, security: &Security) -> Result<Proces
 pub fn exec_process(container: &Container, request: &ExecRequest) -> Result<Process> {
     let mut security = Security::of(&container.host_config)?;
     if request.privileged {
-        security.bounding = CapSet::all_known()?;
+        security.bounding = security::available()?;
     }
     let env = environment(container, request.terminal, &request.env);
     let directory = match request.working_dir.as_str() {
@@ -93,7 +91,7 @@ fn build(args: &[String], env: &[String], directory: &str, security: &Security) 
         limits: Vec::new(),
         terminal: None,
         reaper: None,
-        new_keyring: false,
+        needs_keyring: security.may_use_keys(),
         stub: stub::make()
             .context(|| "cannot make the start program")
             .map_err(|e| e.hint("sysctl vm.memfd_noexec must not be 2"))?,

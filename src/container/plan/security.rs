@@ -82,6 +82,11 @@ impl Security {
         Ok(())
     }
 
+    /// Whether keyctl(2) may get past the filter; the built-in one denies it.
+    pub fn may_use_keys(&self) -> bool {
+        !matches!(self.profile, Profile::Builtin)
+    }
+
     /// The compiled filter, when there is to be one.
     pub fn filter(&self) -> Result<Option<seccomp::Filter>> {
         seccomp::filter(&self.profile, self.bounding)
@@ -121,14 +126,24 @@ pub fn default_paths(host: &HostConfig) -> (Vec<String>, Vec<String>) {
     (owned(&MASKED), owned(&READ_ONLY))
 }
 
-pub fn capabilities(host: &HostConfig) -> Result<CapSet> {
+/// All capabilities that a container can be given: root without a user
+/// namespace may lack some itself, as in another container.
+pub fn available() -> Result<CapSet> {
     let known = CapSet::all_known()?;
+    Ok(match nix::unistd::geteuid().is_root() {
+        true => known.and(CapSet::bounding()),
+        false => known,
+    })
+}
+
+pub fn capabilities(host: &HostConfig) -> Result<CapSet> {
+    let available = available()?;
     if host.privileged {
-        return Ok(known);
+        return Ok(available);
     }
     let add = host.cap_add.as_deref().unwrap_or_default();
     let drop = host.cap_drop.as_deref().unwrap_or_default();
-    CapSet::apply(CapSet::DOCKER, known, add, drop)
+    CapSet::apply(CapSet::DOCKER.and(available), available, add, drop)
 }
 
 /// /sys/devices/system/cpu/cpuN/thermal_throttle, where the host has it

@@ -19,6 +19,7 @@ use crate::sys::{clone, cred, ns};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 type Done<T = ()> = Result<T, Failure>;
@@ -67,6 +68,8 @@ fn become_init(
     // 2. From here on nobody in the container may look at us (CVE-2016-9962);
     //    not earlier, or the parent could not write the maps.
     cred::not_dumpable().at(Step::Wait)?;
+    //    The caller's umask is not for the directories that we make in there.
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     // 3. The host's groups are not the container's; refused with one id.
     let _ = cred::set_groups(&[]);
     cred::set_uts(&plan.hostname, &plan.domainname).at(Step::Hostname)?;
@@ -118,34 +121,35 @@ fn become_member(
     process::run(process, streams, slave, sync)
 }
 
-/// /etc/passwd and /etc/group of the container for the parent to read. Only
-/// regular files: the image may have put anything there (CVE-2024-9676).
+/// /etc/passwd and /etc/group of the container for the parent to read.
 fn open_user_files(root: Option<OwnedFd>, terminal: Option<OwnedFd>) -> Ready {
-    let open = |path| {
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let fd = nix::fcntl::open(path, flags, Mode::empty()).ok()?;
-        let st = nix::sys::stat::fstat(&fd).ok()?;
-        (st.st_mode & libc::S_IFMT == libc::S_IFREG).then_some(fd)
-    };
     Ready {
-        passwd: open(c"/etc/passwd"),
-        group: open(c"/etc/group"),
+        passwd: open_user_file(c"etc/passwd").ok(),
+        group: open_user_file(c"etc/group").ok(),
         root,
         terminal,
     }
+}
+
+/// Only regular files of a disk: the image may have put anything there
+/// (CVE-2024-9676), links to descriptors of this process among it.
+fn open_user_file(path: &CStr) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = nix::fcntl::open(c"/", flags, Mode::empty())?;
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let fd = beneath::open(root.as_fd(), path, flags, beneath::Links::Follow)?;
+    let kind = nix::sys::stat::fstat(&fd)?.st_mode & libc::S_IFMT;
+    let on = nix::sys::statfs::fstatfs(&fd)?.filesystem_type();
+    if kind != libc::S_IFREG || on == nix::sys::statfs::PROC_SUPER_MAGIC {
+        return Err(Errno::EINVAL);
+    }
+    Ok(fd)
 }
 
 /// Writes the kernel's settings through the private procfs.
 fn write_proc(plan: &Plan, proc: &OwnedFd) -> Done {
     for (i, (path, value)) in plan.sysctls.iter().enumerate() {
         beneath::write(proc.as_fd(), path, value).item(Step::Sysctl, i)?;
-    }
-    if let Some(value) = &plan.oom_score_adj {
-        match beneath::write(proc.as_fd(), c"1/oom_score_adj", value) {
-            // A rootless container cannot go below its caller: as it is, then.
-            Err(Errno::EACCES | Errno::EPERM) => {}
-            other => other.at(Step::OomScore)?,
-        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::{At, Done};
 use crate::runtime::plan::Reaper;
 use crate::runtime::sync::Step;
 use crate::sys::clone::{self, Fork};
-use crate::sys::signal;
+use crate::sys::{caps, signal};
 
 /// Forks: the child comes back and goes on to the user's program, pid 1 stays
 /// in here until that has ended.
@@ -21,9 +21,18 @@ pub fn split(settings: &Reaper) -> Done {
             if let Some(arguments) = settings.arguments {
                 arguments.replace(c"/sbin/docker-init");
             }
+            drop_privileges().at(Step::Reaper)?;
             watch(pid)
         }
     }
+}
+
+/// Of all capabilities the reaper needs one: the program may have another uid.
+fn drop_privileges() -> nix::Result<()> {
+    let kill = caps::CapSet::KILL;
+    caps::limit_bounding(kill)?;
+    caps::clear_ambient()?;
+    caps::set(kill, kill, caps::CapSet::EMPTY)
 }
 
 /// Waits for signals: SIGCHLD means reaping, everything else goes to `main`.
