@@ -47,6 +47,7 @@ fn detach(job: &Job, client: &End) {
         client.as_fd().as_raw_fd(),
         job.plan.process.stub.as_raw_fd(),
     ];
+    keep.extend(job.plan.process.reaper.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.listeners.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.cgroup.iter().map(|(_, fd)| fd.as_raw_fd()));
     clone::keep_only(&mut keep);

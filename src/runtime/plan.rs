@@ -2,7 +2,6 @@
 //! numbers, all made before the clone so that the child never allocates.
 
 use crate::sys::caps::CapSet;
-use crate::sys::title;
 use std::ffi::{CString, c_char};
 use std::os::fd::OwnedFd;
 
@@ -121,17 +120,12 @@ pub struct Process {
     pub limits: Vec<(u32, u64, u64)>,
     /// A pty of the container's own becomes stdin, stdout and stderr.
     pub terminal: Option<(u16, u16)>,
-    /// A reaper of ours is pid 1 and the program its child.
-    pub reaper: Option<Reaper>,
+    /// A reaper of ours (this program) is pid 1 and the user's program its child.
+    pub reaper: Option<OwnedFd>,
     /// The seccomp filter may let the program use keys: then it must not start
     /// with the caller's.
     pub needs_keyring: bool,
     pub stub: OwnedFd,
-}
-
-/// What `--init` needs: where its command line is.
-pub struct Reaper {
-    pub arguments: Option<title::Arguments>,
 }
 
 /// NUL-terminated strings and a list of pointers to them that ends in null.

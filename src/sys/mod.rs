@@ -15,10 +15,10 @@ pub mod pidfd;
 pub mod procfs;
 pub mod program;
 pub mod pty;
+pub mod reaper;
 pub mod seccomp;
 pub mod signal;
 pub mod stub;
-pub mod title;
 pub mod xattr;
 
 use nix::errno::Errno;

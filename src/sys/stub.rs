@@ -117,8 +117,7 @@ fn code() -> &'static [u8] {
 }
 
 /// An ELF executable (elf(5)) with one read-execute segment.
-fn image() -> Vec<u8> {
-    let code = code();
+fn image(code: &[u8]) -> Vec<u8> {
     let size = (HEADERS + code.len()) as u64;
     let machine: u16 = if cfg!(target_arch = "x86_64") {
         62
@@ -148,16 +147,21 @@ fn image() -> Vec<u8> {
 
 /// Makes the sealed memfd. Before clone; costs about 10 us.
 pub fn make() -> nix::Result<OwnedFd> {
+    sealed(c"wherry-exec", code())
+}
+
+/// A memfd of this name with a program that is `code`, never to be changed.
+pub(super) fn sealed(name: &CStr, code: &[u8]) -> nix::Result<OwnedFd> {
     // MFD_EXEC is of 6.3; older kernels make executable memfds anyway.
     const MFD_EXEC: u32 = 0x10;
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let with_exec = MFdFlags::from_bits_retain(flags.bits() | MFD_EXEC);
-    let fd = match memfd_create(c"wherry-exec", with_exec) {
-        Err(Errno::EINVAL) => memfd_create(c"wherry-exec", flags)?,
+    let fd = match memfd_create(name, with_exec) {
+        Err(Errno::EINVAL) => memfd_create(name, flags)?,
         other => other?,
     };
     let mut file = std::fs::File::from(fd);
-    file.write_all(&image()).map_err(|_| Errno::ENOSPC)?;
+    file.write_all(&image(code)).map_err(|_| Errno::ENOSPC)?;
     let fd = OwnedFd::from(file);
     fcntl(
         &fd,

@@ -4,9 +4,8 @@ use super::security::{self, Security};
 use super::{c_string, limits};
 use crate::error::{Context, Error, Result};
 use crate::record::container::Container;
-use crate::runtime::plan::{Arguments, Process, Reaper, Strings};
-use crate::sys::stub;
-use crate::sys::title;
+use crate::runtime::plan::{Arguments, Process, Strings};
+use crate::sys::{reaper, stub};
 use std::ffi::CString;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -41,9 +40,10 @@ pub fn init_process(container: &Container, security: &Security) -> Result<Proces
     let env = environment(container, config.tty, &[]);
     let mut process = build(&args, &env, &config.working_dir, security)?;
     process.terminal = config.tty.then_some(size);
-    process.reaper = (container.host_config.init == Some(true)).then(|| Reaper {
-        arguments: title::Arguments::find(),
-    });
+    if container.host_config.init == Some(true) {
+        let made = reaper::make().context(|| "cannot make the program of --init");
+        process.reaper = Some(made?);
+    }
     process.limits = limits::ulimits(&container.host_config.ulimits)?;
     Ok(process)
 }

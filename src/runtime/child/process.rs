@@ -72,8 +72,8 @@ pub fn run(
     let user = sync.wait_user().at(Step::User)?;
     let sync_fd = lift(sync.as_fd()).at(Step::Streams)?;
     let stub_fd = lift(process.stub.as_fd()).at(Step::Streams)?;
-    if let Some(settings) = &process.reaper {
-        reaper::split(settings)?;
+    if let Some(program) = &process.reaper {
+        reaper::split(program)?;
     }
     nix::unistd::setsid().at(Step::Streams)?;
     set_streams(streams, slave, user.uid())?;
