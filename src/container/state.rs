@@ -31,6 +31,7 @@ pub fn truth(state: &State) -> State {
         now.status = Status::Exited;
         now.exit_code = UNKNOWN_EXIT;
         now.monitor_lost = true;
+        now.starting = false;
         now.init = None;
         now.monitor = None;
         now.finished_at = crate::text::time::now();

@@ -228,6 +228,7 @@ fn record_running(job: &Job, pid: i32) -> Result<State> {
     state.init = Process::of(pid);
     state.monitor = Some(Process::me());
     state.starter = None;
+    state.starting = true;
     state.boot_id = procfs::boot_id().context(|| "cannot read the boot id")?;
     state.started_at = crate::text::time::now();
     state.finished_at = String::new();

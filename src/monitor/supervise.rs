@@ -57,6 +57,7 @@ fn detach(job: &Job, client: &End) {
 fn give_up(job: &Job, client: &End, error: &Error) {
     let mut state = job.state.clone();
     state.status = Status::Created;
+    state.starting = false;
     state.init = None;
     state.monitor = None;
     state.error = error.message().to_string();
@@ -73,7 +74,7 @@ fn give_up(job: &Job, client: &End, error: &Error) {
 /// The poll loop and what follows it.
 fn live(mut job: Job, socket: End, running: Running) {
     let init = running.pidfd.as_fd();
-    let state = running.state.clone();
+    let mut state = running.state.clone();
     // A command that is gone cannot be told; the container runs all the same.
     let told = socket.send_with(Kind::Started, &[], Some(init));
     let client = told.ok().and_then(|()| Client::new(socket).ok());
@@ -81,6 +82,9 @@ fn live(mut job: Job, socket: End, running: Running) {
         Ok(life) => life,
         Err(_) => clone::exit(1),
     };
+    // Now others may enter; nobody who was told of the start waits for this.
+    state.starting = false;
+    let _ = start::write_state(&job, &state);
     let ended = life.run();
     life.drain();
     finish(&job, state, life, ended);
