@@ -89,7 +89,11 @@ fn every_call_has_the_golden_outcome() {
             other => panic!("{other}"),
         };
         stopped += usize::from(verdict != "allow" && before != after);
-        if after != expected {
+        // sigreturn takes its registers from whatever is on the stack: the
+        // fault that follows is one of two.
+        let fault = |outcome: &str| matches!(outcome, "signal 7" | "signal 11");
+        let same_fault = name.ends_with("sigreturn") && fault(before) && fault(after);
+        if after != expected && !(same_fault && verdict == "allow") {
             wrong.push(format!("{key} {name}: {after}, expected {expected}"));
         }
     }
