@@ -27,11 +27,11 @@ pub fn spawn(
     let (ours, theirs) = protocol::pair().context(|| "cannot make a socket pair")?;
     let (entered, lock) = userns.fork(maps)?;
     match entered {
-        Entered::Child => {
+        Entered::Child(mapped) => {
             drop(ours);
             // The command's lock is the command's; the monitor holds none.
             std::mem::forget(lock);
-            supervise::main(job, theirs);
+            supervise::main(job, theirs, mapped);
             clone::exit(0)
         }
         Entered::Parent { pidfd, .. } => {

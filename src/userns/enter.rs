@@ -11,7 +11,7 @@ use crate::sys::ns;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 /// Which user namespace the caller's containers live in.
 pub enum Userns {
@@ -25,8 +25,29 @@ pub enum Userns {
 
 /// A child that is in U, or is root's plain child.
 pub enum Entered {
-    Child,
+    Child(Mapped),
     Parent { pid: i32, pidfd: OwnedFd },
+}
+
+/// What the child of a new U has until its ids are mapped, which takes two
+/// programs and more than a millisecond: it may prepare itself meanwhile.
+pub struct Mapped(Option<OwnedFd>);
+
+impl Mapped {
+    /// Waits until U's ids can be used; without its parent the child ends.
+    pub fn wait(self) {
+        let mut byte = [0u8; 1];
+        if let Some(read) = self.0
+            && std::fs::File::from(read).read_exact(&mut byte).is_err()
+        {
+            clone::exit(1);
+        }
+    }
+
+    /// The descriptor behind it, for a process that closes the others.
+    pub fn fd(&self) -> Option<RawFd> {
+        self.0.as_ref().map(AsRawFd::as_raw_fd)
+    }
 }
 
 impl Userns {
@@ -55,13 +76,13 @@ impl Userns {
         }
     }
 
-    /// Forks; the child is root of U with all its ids when this returns.
+    /// Forks; the child is root of U, and has all its ids after [`Mapped::wait`].
     pub fn fork(self, maps: &Maps) -> Result<(Entered, Option<Lock>)> {
         match self {
             Self::Own => Ok((plain_fork()?, None)),
             Self::Joined(fd) => {
                 let entered = plain_fork()?;
-                if matches!(entered, Entered::Child) {
+                if matches!(entered, Entered::Child(_)) {
                     ns::join(&fd, libc::CLONE_NEWUSER)
                         .context(|| "cannot join the user namespace of a running container")?;
                 }
@@ -86,7 +107,7 @@ fn existing(paths: &Paths) -> Option<OwnedFd> {
 
 fn plain_fork() -> Result<Entered> {
     match clone::fork().context(|| "cannot fork")? {
-        Fork::Child => Ok(Entered::Child),
+        Fork::Child => Ok(Entered::Child(Mapped(None))),
         Fork::Parent { pid, pidfd } => Ok(Entered::Parent { pid, pidfd }),
     }
 }
@@ -97,8 +118,7 @@ fn fork_new(maps: &Maps) -> Result<Entered> {
     match clone::clone(libc::CLONE_NEWUSER, None).map_err(userns_refused)? {
         Fork::Child => {
             drop(write);
-            wait_for_maps(read);
-            Ok(Entered::Child)
+            Ok(Entered::Child(Mapped(Some(read))))
         }
         Fork::Parent { pid, pidfd } => {
             drop(read);
@@ -112,13 +132,6 @@ fn fork_new(maps: &Maps) -> Result<Entered> {
                 .context(|| "cannot start a process in the user namespace")?;
             Ok(Entered::Parent { pid, pidfd })
         }
-    }
-}
-
-fn wait_for_maps(read: OwnedFd) {
-    let mut byte = [0u8; 1];
-    if std::fs::File::from(read).read_exact(&mut byte).is_err() {
-        clone::exit(1);
     }
 }
 
