@@ -11,13 +11,12 @@ use super::container::run::RunArgs;
 use super::container::start::StartArgs;
 use super::container::stop::StopArgs;
 use super::container::wait::WaitArgs;
-use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
 use super::image::ls::LsArgs as ImageLsArgs;
 use super::image::pull::PullArgs;
 use super::image::rm::RmArgs as ImageRmArgs;
+use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
 use super::system::version::VersionArgs;
 use super::verb::Entry;
-use std::ffi::OsString;
 
 /// A management command.
 pub struct Noun {
@@ -126,7 +125,3 @@ pub static COMMANDS: &[Entry] = &[
     ),
     Entry::of::<VersionArgs>(&["version"], &[""], "Show the version information").common(),
 ];
-
-/// Entry points of wherry's own helper processes: name, and what runs with
-/// the arguments after the name; the result is the exit status.
-pub static HIDDEN: &[(&str, fn(&[OsString]) -> u8)] = &[];

@@ -1,7 +1,7 @@
 //! From the words of the command line to one command: the options before the
 //! command, then its name in the table. No clap here: this runs on every call.
 
-use super::commands::{COMMANDS, HIDDEN, NOUNS};
+use super::commands::{COMMANDS, NOUNS};
 use super::front::Front;
 use super::verb::Entry;
 use super::{help, parse, report, stdout};
@@ -13,11 +13,6 @@ use std::path::{Path, PathBuf};
 /// gives the exit status.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
-    if let Some(word) = args.get(1).and_then(|a| a.to_str())
-        && let Some((_, door)) = HIDDEN.iter().find(|(name, _)| *name == word)
-    {
-        return door(&args[2..]);
-    }
     let mut front = Front {
         program: program(args.first()),
         ..Front::default()

@@ -11,12 +11,12 @@ use crate::record::containers;
 use crate::runtime::child::{self, Streams};
 use crate::runtime::explain;
 use crate::runtime::plan::Process;
+use crate::runtime::streams::{self, Ends};
 use crate::runtime::sync::{self, Heard, ParentEnd};
 use crate::runtime::users::{self, Files};
 use crate::sys::clone::{self, Fork};
 use crate::sys::{cred, ns, pidfd, pty, set_nonblocking};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -29,14 +29,6 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 pub struct Session {
     pidfd: OwnedFd,
     ends: Ends,
-}
-
-/// Our ends of its streams.
-#[derive(Default)]
-struct Ends {
-    stdin: Option<OwnedFd>,
-    stdout: Option<OwnedFd>,
-    stderr: Option<OwnedFd>,
     terminal: Option<OwnedFd>,
 }
 
@@ -72,7 +64,11 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
                 "" => &container.config.user,
                 given => given,
             };
-            let session = Session { pidfd, ends };
+            let session = Session {
+                pidfd,
+                ends,
+                terminal: None,
+            };
             session.lead(&parent, &process, user, &container)
         }
     }
@@ -130,23 +126,10 @@ fn open_cgroup(now: &State) -> Result<Option<OwnedFd>> {
 }
 
 fn make_streams(request: &ExecRequest, detach: bool) -> Result<(Streams, Ends)> {
-    let (mut streams, mut ends) = (Streams::default(), Ends::default());
     if detach || request.terminal {
-        return Ok((streams, ends));
+        return Ok((Streams::default(), Ends::default()));
     }
-    let pipe = || nix::unistd::pipe2(OFlag::O_CLOEXEC).context(|| "cannot make a pipe");
-    if request.open_stdin {
-        let (read, write) = pipe()?;
-        streams.stdin = Some(read);
-        ends.stdin = Some(write);
-    }
-    let (read, write) = pipe()?;
-    streams.stdout = Some(write);
-    ends.stdout = Some(read);
-    let (read, write) = pipe()?;
-    streams.stderr = Some(write);
-    ends.stderr = Some(read);
-    Ok((streams, ends))
+    streams::pipes(request.open_stdin)
 }
 
 impl Session {
@@ -169,7 +152,7 @@ impl Session {
         let Heard::Ready(mut ready) = hear()? else {
             return Err(Error::internal("the new process ended before its start"));
         };
-        self.ends.terminal = ready.terminal.take();
+        self.terminal = ready.terminal.take();
         let files = Files::read(ready.passwd.take(), ready.group.take());
         let group_add = container
             .host_config
@@ -194,8 +177,8 @@ impl Session {
             stdin,
             stdout,
             stderr,
-            terminal,
         } = self.ends;
+        let terminal = self.terminal;
         let copy = |fd: &OwnedFd| {
             fd.try_clone()
                 .context(|| "cannot use the process's terminal")

@@ -57,7 +57,11 @@ pub fn temporary_beside(path: &Path) -> PathBuf {
 
 /// The pid in a temporary name.
 pub fn maker_of(name: &str) -> Option<i32> {
-    name.strip_prefix(TEMPORARY_PREFIX)?.split('-').next()?.parse().ok()
+    name.strip_prefix(TEMPORARY_PREFIX)?
+        .split('-')
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> std::io::Result<()> {

@@ -9,6 +9,7 @@ use crate::record::container::{State, Status};
 use crate::runtime::child::{self, Streams};
 use crate::runtime::explain;
 use crate::runtime::plan::Root;
+use crate::runtime::streams::{self, Ends};
 use crate::runtime::sync::{self, Heard, ParentEnd, Ready};
 use crate::runtime::users::{self, Files};
 use crate::sys::clone::{self, Fork};
@@ -33,14 +34,6 @@ pub struct Running {
     /// The container's network namespace, where ports are to be carried into.
     pub netns: Option<OwnedFd>,
     pub state: State,
-}
-
-/// The parent's ends of the streams.
-#[derive(Default)]
-struct Ends {
-    stdin: Option<OwnedFd>,
-    stdout: Option<OwnedFd>,
-    stderr: Option<OwnedFd>,
 }
 
 /// Starts the container; on failure it is as if it had not been tried, but for
@@ -300,22 +293,8 @@ fn write_public(path: &Path, text: &str) -> Result<()> {
 
 /// Three separate pipes; with a terminal the child makes a pty instead.
 fn make_streams(job: &Job) -> Result<(Streams, Ends)> {
-    let mut streams = Streams::default();
-    let mut ends = Ends::default();
     if job.plan.process.terminal.is_some() {
-        return Ok((streams, ends));
+        return Ok((Streams::default(), Ends::default()));
     }
-    let pipe = || nix::unistd::pipe2(OFlag::O_CLOEXEC).context(|| "cannot make a pipe");
-    if job.open_stdin {
-        let (read, write) = pipe()?;
-        streams.stdin = Some(read);
-        ends.stdin = Some(write);
-    }
-    let (read, write) = pipe()?;
-    streams.stdout = Some(write);
-    ends.stdout = Some(read);
-    let (read, write) = pipe()?;
-    streams.stderr = Some(write);
-    ends.stderr = Some(read);
-    Ok((streams, ends))
+    streams::pipes(job.open_stdin)
 }

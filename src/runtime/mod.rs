@@ -7,5 +7,6 @@ pub mod explain;
 pub mod init_layer;
 pub mod plan;
 pub mod seccomp;
+pub mod streams;
 pub mod sync;
 pub mod users;

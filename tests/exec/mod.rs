@@ -17,7 +17,8 @@ fn running(options: &[&str]) -> Env {
 #[test]
 fn statuses_and_streams() {
     let env = running(&[]);
-    env.wherry(["exec", "box", "sh", "-c", "exit 42"]).status(42);
+    env.wherry(["exec", "box", "sh", "-c", "exit 42"])
+        .status(42);
     env.wherry(["exec", "box", "sh", "-c", "kill -9 $$"])
         .status(137);
     env.wherry(["exec", "box", "nope"])
@@ -107,7 +108,10 @@ fn twenty_at_once() {
         for n in 0..20 {
             let env = &env;
             scope.spawn(move || {
-                assert_eq!(env.ok(["exec", "box", "echo", &n.to_string()]), n.to_string())
+                assert_eq!(
+                    env.ok(["exec", "box", "echo", &n.to_string()]),
+                    n.to_string()
+                )
             });
         }
     });

@@ -99,18 +99,8 @@ fn every_fault_is_mended_or_told() {
         ),
         ("504", status(504, &[]), Good(2), Bad("504")),
         ("reset", Act::Reset, Good(2), Bad("Get \"http://127.0.0.1:")),
-        (
-            "reset in the body",
-            Act::ResetAt(30_000),
-            Good(2),
-            Good(4),
-        ),
-        (
-            "close in the body",
-            Act::CloseAt(30_000),
-            Good(2),
-            Good(4),
-        ),
+        ("reset in the body", Act::ResetAt(30_000), Good(2), Good(4)),
+        ("close in the body", Act::CloseAt(30_000), Good(2), Good(4)),
         ("close at once", Act::CloseAt(0), Good(2), Bad("Get")),
         (
             "stall",
@@ -274,7 +264,10 @@ fn every_fault_is_mended_or_told() {
                 }
             }
             registry.clear_faults();
-            assert!(read(&client, &blob, 0).as_ref() == Ok(&bytes), "{tag}: afterwards");
+            assert!(
+                read(&client, &blob, 0).as_ref() == Ok(&bytes),
+                "{tag}: afterwards"
+            );
         }
     }
 }

@@ -42,7 +42,9 @@ pub trait Object {
 impl Object for Value {
     fn field(&self, name: &str) -> Option<Value> {
         // Docker's clients take both ways of writing it.
-        let found = self.get(name).or_else(|| (name == "ID").then(|| self.get("Id")).flatten());
+        let found = self
+            .get(name)
+            .or_else(|| (name == "ID").then(|| self.get("Id")).flatten());
         found.cloned()
     }
     fn whole(&self) -> Value {

@@ -69,6 +69,7 @@ fn run(template: &str, object: &dyn Object) -> String {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a flat table")]
 fn documents() {
     let document = document();
     for (template, want) in [
