@@ -290,6 +290,10 @@ fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
             let (ours, theirs) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
                 .context(|| "cannot make a pipe")?;
             command.args(slirp_arguments(&target)).stdin(theirs);
+            let note = dir.join(PID_FILE);
+            let file =
+                File::create(&note).context(|| format!("cannot write \"{}\"", note.display()))?;
+            program::note(&mut command, file.into());
             ready = Some(ours);
         }
     }
