@@ -10,6 +10,7 @@ mod logs;
 mod network;
 mod pull;
 mod registry;
+mod resilience;
 mod run;
 mod security;
 mod store;
