@@ -49,7 +49,7 @@ fn a_stored_login_opens_it_and_a_wrong_one_does_not() {
     assert!(!out.errors().contains("wrong"), "{}", out.errors());
     config(&env, &auths(&registry, "tester:secret"));
     let args = ["run", "--rm", "--network", "none", "busybox", "echo", "in"];
-    assert_eq!(env.ok(args), "in\n");
+    assert_eq!(env.ok(args), "in");
 }
 
 #[test]
