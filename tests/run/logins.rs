@@ -68,9 +68,5 @@ fn a_credential_helper_is_asked() {
         &format!(r#"{{"credHelpers":{{"{}":"vault"}}}}"#, registry.host()),
     );
     let name = env.ok(["pull", "-q", "busybox"]);
-    assert_eq!(
-        name,
-        "docker.io/library/busybox:latest
-"
-    );
+    assert_eq!(name, "docker.io/library/busybox:latest");
 }
