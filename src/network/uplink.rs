@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -26,10 +26,6 @@ pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 pub const DNS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 /// Name of the interface in the container.
 pub const INTERFACE: &str = "eth0";
-
-/// Helpers are taken from these alone: what PATH says is the user's matter,
-/// and never decides which program sees a container's traffic.
-const DIRECTORIES: [&str; 5] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"];
 
 const PID_FILE: &str = "uplink.pid";
 const LOG_FILE: &str = "uplink.log";
@@ -87,16 +83,12 @@ pub struct Helper {
 impl Uplink {
     /// Looks for the helpers.
     pub fn find() -> Result<Self> {
-        Self::find_in(&DIRECTORIES.map(Path::new))
+        Self::find_in(&program::DIRECTORIES.map(Path::new))
     }
 
     fn find_in(directories: &[&Path]) -> Result<Self> {
-        let first = |kind, name: &str| {
-            let mut paths = directories.iter().map(|dir| dir.join(name));
-            paths
-                .find(|path| is_trusted(path))
-                .map(|path| Program { kind, path })
-        };
+        let first =
+            |kind, name: &str| program::find(directories, name).map(|path| Program { kind, path });
         let pasta = first(Helpers::Pasta, "pasta");
         let slirp = first(Helpers::Slirp, "slirp4netns");
         let programs: Vec<_> = pasta.into_iter().chain(slirp).collect();
@@ -277,11 +269,7 @@ fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
     let program = programs.remove(0);
     let dir = &target.run_dir;
     let log = dir.join(LOG_FILE);
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let errors = options
-        .open(&log)
-        .context(|| format!("cannot write \"{}\"", log.display()))?;
+    let errors = File::create(&log).context(|| format!("cannot write \"{}\"", log.display()))?;
     let mut command = program::command(&program.path);
     command.stdout(Stdio::null()).stderr(errors);
     let mut ready = None;
@@ -294,10 +282,6 @@ fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
             let (ours, theirs) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
                 .context(|| "cannot make a pipe")?;
             command.args(slirp_arguments(&target)).stdin(theirs);
-            let note = dir.join(PID_FILE);
-            let file =
-                File::create(&note).context(|| format!("cannot write \"{}\"", note.display()))?;
-            program::note(&mut command, file.into());
             ready = Some(ours);
         }
     }
@@ -371,23 +355,11 @@ fn last_words(run_dir: &Path) -> String {
     }
 }
 
-/// A regular file of root that nobody else can write, in such a directory.
-/// Root is the owner of `/`: in a user namespace that does not map it, its
-/// files belong to the overflow id.
-fn is_trusted(path: &Path) -> bool {
-    let root = std::fs::metadata("/").map_or(0, |meta| meta.uid());
-    let of_root = |path: &Path| {
-        let meta = std::fs::metadata(path).ok()?;
-        (meta.uid() == root && meta.mode() & 0o022 == 0).then_some(meta)
-    };
-    let dir = path.parent().and_then(of_root).is_some();
-    dir && of_root(path).is_some_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Kind;
+    use crate::sys::program::is_trusted;
     use std::os::unix::fs::PermissionsExt;
 
     fn directory(name: &str) -> PathBuf {
