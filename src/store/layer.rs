@@ -23,6 +23,8 @@ const META: &str = "meta.json";
 const DIFF: &str = "diff";
 /// Empty file beside `diff`: the layers below are hidden as a whole.
 const OPAQUE_ROOT: &str = "opaque-root";
+/// Empty file beside `diff`: what it deletes only fuse-overlayfs sees.
+const DELETIONS_AS_FILES: &str = "deletions-as-files";
 
 /// `layers/HEX/meta.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -108,6 +110,13 @@ impl Store {
             }
         }
         Ok(dirs)
+    }
+
+    /// Whether overlayfs would show what some of these layers delete.
+    pub fn needs_fuse(&self, diff_ids: &[Digest]) -> bool {
+        diff_ids
+            .iter()
+            .any(|diff_id| self.layer_path(diff_id).join(DELETIONS_AS_FILES).exists())
     }
 
     /// Puts everything written so far on the disk, and marks the layers so.
@@ -201,8 +210,13 @@ impl Staging {
     }
 
     fn commit(mut self, unpacked: &Unpacked, target: &Path) -> Result<()> {
-        if unpacked.opaque_root {
-            File::create(self.dir.join(OPAQUE_ROOT)).context(|| "cannot mark the layer opaque")?;
+        for (mark, name) in [
+            (unpacked.opaque_root, OPAQUE_ROOT),
+            (unpacked.deletions_as_files, DELETIONS_AS_FILES),
+        ] {
+            if mark {
+                File::create(self.dir.join(name)).context(|| "cannot mark the layer")?;
+            }
         }
         let boot = procfs::boot_id().context(|| "cannot read the boot id")?;
         let meta = Meta {

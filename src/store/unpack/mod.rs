@@ -75,6 +75,9 @@ pub struct Unpacked {
     pub attributes_lost: u64,
     /// The layer hides everything below it.
     pub opaque_root: bool,
+    /// The file system cannot have overlayfs' marks for deletions: they are
+    /// files named `.wh.…`, as in the archive, which fuse-overlayfs reads.
+    pub deletions_as_files: bool,
 }
 
 /// Unpacks a tar stream into `root` and reads it to its very end. Gives the

@@ -17,7 +17,7 @@ use nix::sys::stat::{
 };
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -35,6 +35,9 @@ pub struct Tree<'a> {
     dirs: HashMap<Vec<u8>, Rc<OwnedFd>>,
     /// Set at the end, because making files in a directory changes its time.
     dir_times: BTreeMap<Vec<u8>, TimeSpec>,
+    /// Deletions that the file system cannot have as nodes (it is an overlay
+    /// itself); made as files at the end, when it is clear what else is there.
+    deletions: BTreeSet<Vec<u8>>,
     /// Devices that were left out; hard links to them are, too.
     skipped: HashSet<Vec<u8>>,
     /// Owner of files that nobody chowns, when that is certain.
@@ -57,6 +60,7 @@ impl<'a> Tree<'a> {
             options,
             dirs: HashMap::new(),
             dir_times: BTreeMap::new(),
+            deletions: BTreeSet::new(),
             skipped: HashSet::new(),
             own: certain.then_some(own),
             buffer: vec![0; 256 << 10],
@@ -89,6 +93,10 @@ impl<'a> Tree<'a> {
 
     /// Gives the directories their times.
     pub fn finish(mut self) -> Result<Unpacked> {
+        for path in std::mem::take(&mut self.deletions) {
+            self.delete_by_file(&path)
+                .map_err(|e| e.within(format!("cannot delete \"{}\"", shown(&path))))?;
+        }
         for (path, time) in std::mem::take(&mut self.dir_times) {
             let (parent, last) = name::split(&path);
             let set = if last.is_empty() {
@@ -328,12 +336,38 @@ impl<'a> Tree<'a> {
                 Err(Errno::ENOTDIR | Errno::ELOOP) => Ok(()),
                 Err(e) => Err(e).context(|| "cannot open directory"),
             },
-            Err(Errno::EPERM) => Err(Error::unsupported(
-                "this file system or kernel cannot record a deletion",
-            )
-            .hint("wherry needs Linux 5.11 or newer and a data directory on ext4, xfs or btrfs")),
+            Err(Errno::EPERM) => {
+                let separator: &[u8] = if parent.is_empty() { b"" } else { b"/" };
+                self.deletions.insert([parent, separator, gone].concat());
+                Ok(())
+            }
             Err(e) => Err(e).context(|| "cannot record a deletion"),
         }
+    }
+
+    /// As [`Self::whiteout`], when everything else has been made.
+    fn delete_by_file(&mut self, path: &[u8]) -> Result<()> {
+        let (parent, gone) = name::split(path);
+        let dir = match self.existing_dir(parent) {
+            Ok(dir) => dir,
+            // A later entry replaced its parent.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(()),
+            Err(e) => return Err(e).context(|| "cannot open directory"),
+        };
+        match rooted::open_child_dir(&dir, gone) {
+            Ok(own) => self.set_opaque(own.as_fd()),
+            Err(Errno::ENOTDIR | Errno::ELOOP) => Ok(()),
+            Err(Errno::ENOENT) => self.mark_by_file(dir.as_fd(), &[b".wh.", gone].concat()),
+            Err(e) => Err(e).context(|| "cannot open directory"),
+        }
+    }
+
+    fn mark_by_file(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+        self.unpacked.deletions_as_files = true;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(dir, name, flags, Mode::empty())
+            .map(drop)
+            .context(|| "cannot record a deletion")
     }
 
     fn make_opaque(&mut self, parent: &[u8]) -> Result<()> {
@@ -346,12 +380,15 @@ impl<'a> Tree<'a> {
         self.set_opaque(dir.as_fd())
     }
 
-    fn set_opaque(&self, dir: BorrowedFd<'_>) -> Result<()> {
+    fn set_opaque(&mut self, dir: BorrowedFd<'_>) -> Result<()> {
         let key = match self.options.privilege {
             Privilege::Root => c"trusted.overlay.opaque",
             _ => c"user.overlay.opaque",
         };
-        xattr::set(dir, key, b"y").context(|| "cannot mark the directory opaque")
+        match xattr::set(dir, key, b"y") {
+            Err(Errno::EOPNOTSUPP | Errno::EPERM) => self.mark_by_file(dir, b".wh..wh..opq"),
+            other => other.context(|| "cannot mark the directory opaque"),
+        }
     }
 
     fn may_make_device(&self, entry: &Entry) -> bool {
