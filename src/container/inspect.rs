@@ -8,6 +8,7 @@ use crate::logs;
 use crate::paths::Paths;
 use crate::record::container::{Container, Mount, State, Status};
 use crate::record::containers;
+use crate::runtime::fuse;
 use crate::text::time;
 use serde_json::{Map, Value, json};
 
@@ -202,15 +203,16 @@ fn graph(paths: &Paths, container: &Container) -> Value {
             paths.layers().join(hex).join("diff").display().to_string()
         })
         .collect();
-    json!({
-        "Data": {
-            "ID": container.id,
-            "LowerDir": lower.join(":"),
-            "UpperDir": dir.join("upper"),
-            "WorkDir": dir.join("work"),
-        },
-        "Name": "overlay2",
-    })
+    let mut data = json!({
+        "ID": container.id,
+        "LowerDir": lower.join(":"),
+        "UpperDir": dir.join("upper"),
+        "WorkDir": dir.join("work"),
+    });
+    if fuse::serves(&paths.run_container(&container.id)) {
+        data["MountProgram"] = fuse::PROGRAM.into();
+    }
+    json!({"Data": data, "Name": "overlay2"})
 }
 
 fn mounts(container: &Container) -> Value {

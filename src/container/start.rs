@@ -1,5 +1,6 @@
 //! Starting a container that exists.
 
+use super::plan::Layers;
 use super::{network, plan, state};
 use crate::cgroup::{Place, devices};
 use crate::engine::Engine;
@@ -51,33 +52,7 @@ pub fn start(engine: &Engine, wanted: &str, size: (u16, u16)) -> Result<Started>
         }
     }
     let container = containers::config(&engine.paths, &id)?;
-    let way = Way::prepare(engine)?;
-    launch(engine, container, now, size, way).map(Started::Now)
-}
-
-/// The user namespace to start in, which may still be on its way: prepared
-/// early, it is there when it is needed.
-pub struct Way {
-    /// `None` for root.
-    maps: Option<Maps>,
-    userns: Userns,
-}
-
-impl Way {
-    pub fn prepare(engine: &Engine) -> Result<Self> {
-        if nix::unistd::geteuid().is_root() {
-            return Ok(Self {
-                maps: None,
-                userns: Userns::Own,
-            });
-        }
-        let maps = Maps::of_caller()?;
-        let userns = Userns::find(&engine.paths, &maps)?;
-        Ok(Self {
-            maps: Some(maps),
-            userns,
-        })
-    }
+    launch(engine, container, now, size).map(Started::Now)
 }
 
 /// Starts a container whose lock the caller holds.
@@ -86,10 +61,14 @@ pub fn launch(
     mut container: Container,
     state: State,
     size: (u16, u16),
-    way: Way,
 ) -> Result<Launched> {
     container.host_config.console_size = [size.0, size.1];
-    let Way { maps, userns } = way;
+    let rootless = !nix::unistd::geteuid().is_root();
+    let maps = if rootless {
+        Some(Maps::of_caller()?)
+    } else {
+        None
+    };
     let layers = layers(engine, &container)?;
     let plan = plan::build(&engine.paths, &container, &layers, maps.as_ref())?;
     let mut network = network::Attachment::prepare(engine, &container)?;
@@ -113,7 +92,13 @@ pub fn launch(
         },
         listeners: network.take_listeners(),
     };
-    let client = spawn::spawn(job, userns, |paths| network.connect(paths))
+    let userns = if rootless {
+        Userns::find(&engine.paths)?
+    } else {
+        Userns::Own
+    };
+    let maps = maps.unwrap_or_else(Maps::none);
+    let client = spawn::spawn(job, userns, &maps, |paths| network.connect(paths))
         .inspect_err(|_| network.abandon())?;
     Ok(Launched {
         client,
@@ -121,17 +106,21 @@ pub fn launch(
     })
 }
 
-/// The image's layers, highest first.
-fn layers(engine: &Engine, container: &Container) -> Result<Vec<PathBuf>> {
+/// The image's layers.
+fn layers(engine: &Engine, container: &Container) -> Result<Layers> {
     if container.rootfs.is_some() {
-        return Ok(Vec::new());
+        return Ok(Layers::default());
     }
     let diff_ids = container
         .layers
         .iter()
         .map(|id| Digest::parse(id))
         .collect::<Result<Vec<_>>>()?;
-    engine.store()?.lower_dirs(&diff_ids)
+    let store = engine.store()?;
+    Ok(Layers {
+        dirs: store.lower_dirs(&diff_ids)?,
+        need_fuse: store.needs_fuse(&diff_ids),
+    })
 }
 
 fn make_cgroup(container: &Container) -> Result<Option<(PathBuf, OwnedFd)>> {

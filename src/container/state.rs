@@ -52,14 +52,14 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
     }
     let now = truth(&state);
     if now.status != state.status {
-        // Written last: killed before, the next command does it all again.
+        containers::write_state(paths, id, &now, Durability::Fast)?;
         if !now.cgroup.is_empty() {
             crate::cgroup::remove(std::path::Path::new(&now.cgroup));
         }
         let run_dir = paths.run_container(id);
         crate::network::uplink::stop(&run_dir);
+        crate::runtime::fuse::stop(&run_dir);
         let _ = std::fs::remove_dir_all(run_dir);
-        containers::write_state(paths, id, &now, Durability::Fast)?;
     }
     Ok(now)
 }

@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::fs::lock;
 use crate::record::container::{State, Status};
 use crate::record::containers;
-use crate::sys::procfs::Process;
 use crate::userns::monitors;
 use std::path::PathBuf;
 
@@ -27,17 +26,10 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
     let Some(_only_one) = lock::try_exclusive(&engine.paths.run().join("sweep.lock"))? else {
         return Ok(());
     };
-    let mut needed = Vec::new();
     for id in containers::ids(&engine.paths)? {
-        needed.extend(look_after(engine, &id).ok().flatten());
+        let _ = look_after(engine, &id);
     }
     let garbage = containers::garbage(&engine.paths);
-    for dir in &garbage {
-        let id = dir.file_name().and_then(|name| name.to_str());
-        if let Some(id) = id.and_then(containers::hidden_id) {
-            super::remove::remove_cgroup(dir, id);
-        }
-    }
     if !garbage.is_empty() {
         crate::userns::task::run(&engine.paths, || {
             garbage.iter().try_for_each(|dir| containers::destroy(dir))
@@ -46,7 +38,11 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
     containers::free_names(&engine.paths);
     clear_run_directories(engine);
     // Only now: killed before, we leave the signs for the next command.
-    monitors::restore(&engine.paths.monitors(), dead, &needed)
+    let _ = monitors::make_list(&engine.paths.monitors());
+    for entry in dead {
+        let _ = std::fs::remove_file(entry);
+    }
+    Ok(())
 }
 
 /// Volatile files, and helpers, of containers that are no more.
@@ -58,30 +54,29 @@ fn clear_run_directories(engine: &Engine) {
         let name = entry.file_name();
         if !engine.paths.containers().join(&name).exists() {
             crate::network::uplink::stop(&entry.path());
+            crate::runtime::fuse::stop(&entry.path());
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// Writes down the end that nobody saw; removes what was to be removed. The
-/// monitor whose end is to be looked into again: that of a container that
-/// runs, or that somebody is changing right now.
-fn look_after(engine: &Engine, id: &str) -> Result<Option<Process>> {
+/// Writes down the end that nobody saw; removes what was to be removed.
+fn look_after(engine: &Engine, id: &str) -> Result<()> {
     let paths = &engine.paths;
-    let written = containers::state(paths, id)?;
-    let now = state::truth(&written);
+    let now = state::truth(&containers::state(paths, id)?);
     if now.status != Status::Exited && !abandoned(&now) {
-        return Ok(now.monitor);
+        return Ok(());
     }
+    // Held by somebody who is changing it: his business.
     let Some(lock) = lock::try_exclusive(&paths.container(id).join("lock"))? else {
-        return Ok(written.monitor);
+        return Ok(());
     };
     let now = state::settle(paths, id)?;
     let over = now.status == Status::Exited || abandoned(&now);
     if over && containers::config(paths, id)?.host_config.auto_remove {
         super::remove::discard(engine, id, &now.name, lock)?;
     }
-    Ok(None)
+    Ok(())
 }
 
 /// `run` made it and was killed before it ran.

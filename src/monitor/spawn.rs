@@ -6,6 +6,7 @@ use super::supervise;
 use crate::error::{Context, Error, Result};
 use crate::sys::clone;
 use crate::userns::enter::{Entered, Userns};
+use crate::userns::map::Maps;
 use std::os::fd::OwnedFd;
 
 /// A running container with this command attached to its monitor.
@@ -20,16 +21,17 @@ pub struct Client {
 pub fn spawn(
     job: Job,
     userns: Userns,
+    maps: &Maps,
     uplink: impl FnOnce(&UplinkPaths) -> Result<Network>,
 ) -> Result<Client> {
     let (ours, theirs) = protocol::pair().context(|| "cannot make a socket pair")?;
-    let (entered, lock) = userns.fork()?;
+    let (entered, lock) = userns.fork(maps)?;
     match entered {
-        Entered::Child => {
+        Entered::Child(mapped) => {
             drop(ours);
             // The command's lock is the command's; the monitor holds none.
             std::mem::forget(lock);
-            supervise::main(job, theirs);
+            supervise::main(job, theirs, mapped);
             clone::exit(0)
         }
         Entered::Parent { pidfd, .. } => {

@@ -8,15 +8,17 @@ use crate::fs::replace::{Durability, replace};
 use crate::record::container::{State, Status};
 use crate::runtime::child::{self, Streams};
 use crate::runtime::explain;
+use crate::runtime::fuse;
 use crate::runtime::plan::Root;
 use crate::runtime::streams::{self, Ends};
 use crate::runtime::sync::{self, Heard, ParentEnd, Ready};
 use crate::runtime::users::{self, Files};
 use crate::sys::clone::{self, Fork};
 use crate::sys::procfs::{self, Process};
+use crate::userns::enter::Mapped;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -27,7 +29,8 @@ pub struct Running {
     pub stdout: Option<OwnedFd>,
     pub stderr: Option<OwnedFd>,
     pub terminal: Option<OwnedFd>,
-    /// The overlay's mount; see [`Ready::root`].
+    /// The overlay's mount; see [`Ready::root`]. A FUSE server's is not held:
+    /// it ends when nobody has its mount any more.
     pub root: Option<OwnedFd>,
     pub network: Network,
     /// The container's network namespace, where ports are to be carried into.
@@ -37,10 +40,11 @@ pub struct Running {
 
 /// Starts the container; on failure it is as if it had not been tried, but for
 /// the state, which says why.
-pub fn start(job: &mut Job, client: &End) -> Result<Running> {
-    make_directories(job)?;
-    write_files(job)?;
-    let (streams, ends) = make_streams(job)?;
+pub fn start(job: &mut Job, client: &End, mapped: Mapped) -> Result<Running> {
+    let prepared = prepare(job);
+    // Before any error is told: the command is busy with the maps until then.
+    mapped.wait();
+    let (streams, ends) = prepared?;
     let (parent, child_end) = sync::pair().context(|| "cannot make a socket pair")?;
     let cgroup = job.cgroup.as_ref().map(|(_, fd)| fd.as_raw_fd());
     match clone::clone(job.plan.namespaces, cgroup).map_err(explain::clone)? {
@@ -79,6 +83,13 @@ pub fn start(job: &mut Job, client: &End) -> Result<Running> {
     }
 }
 
+/// What needs no mapped ids.
+fn prepare(job: &Job) -> Result<(Streams, Ends)> {
+    make_directories(job)?;
+    write_files(job)?;
+    make_streams(job)
+}
+
 /// What [`begin`] brings.
 struct Begun {
     ready: Ready,
@@ -104,14 +115,7 @@ fn begin(job: &mut Job, client: &End, parent: &ParentEnd, pid: i32) -> Result<Be
         // A command that went away is noticed when its answer is waited for.
         let _ = client.send_json(Kind::Uplink, &uplink_paths(netns));
     }
-    let mut ready = match hear(job, parent)? {
-        Heard::Ready(ready) => ready,
-        _ => {
-            return Err(Error::internal(
-                "the container's process ended before its start",
-            ));
-        }
-    };
+    let mut ready = hear_ready(job, parent)?;
     let files = Files::read(ready.passwd.take(), ready.group.take());
     let user = users::resolve(&job.user, &job.group_add, &files)?;
     let network = match netns {
@@ -139,6 +143,30 @@ fn begin(job: &mut Job, client: &End, parent: &ParentEnd, pid: i32) -> Result<Be
         _ => Err(Error::internal(
             "the container's process said something out of turn",
         )),
+    }
+}
+
+/// Until the child has its root; one that the kernel does not give it comes
+/// from us.
+fn hear_ready(job: &Job, parent: &ParentEnd) -> Result<Ready> {
+    let early = || Error::internal("the container's process ended before its start");
+    let refusal = match hear(job, parent)? {
+        Heard::Ready(ready) => return Ok(ready),
+        Heard::Refused(errno) => errno,
+        _ => return Err(early()),
+    };
+    let run_dir = job.paths.run_container(&job.id);
+    let (mount, server) = fuse::serve(&job.plan.root, refusal, &run_dir)?;
+    let sent = parent.root(mount.as_fd());
+    drop(mount);
+    sent.context(|| "cannot talk to the container's process")?;
+    match hear(job, parent) {
+        Ok(Heard::Ready(ready)) => Ok(Ready {
+            root: None,
+            ..ready
+        }),
+        Ok(_) => Err(server.blame(&job.plan.root, refusal, early())),
+        Err(e) => Err(server.blame(&job.plan.root, refusal, e)),
     }
 }
 

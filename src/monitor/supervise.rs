@@ -14,19 +14,23 @@ use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::pidfd::{self, Ended};
 use crate::sys::{clone, pty, signal};
+use crate::userns::enter::Mapped;
 use crate::userns::monitors::{Entry, Role};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The whole life. `client` is the command that forked us.
-pub fn main(mut job: Job, client: End) {
-    detach(&job, &client);
+pub fn main(mut job: Job, client: End, mapped: Mapped) {
+    detach(&job, &client, &mapped);
     // On the list while we live: others join U through us.
     let listed = match Entry::add(&job.paths.monitors(), Role::Monitor) {
         Ok(listed) => listed,
-        Err(error) => return give_up(&job, &client, &error),
+        Err(error) => {
+            mapped.wait();
+            return give_up(&job, &client, &error);
+        }
     };
-    let started = start::start(&mut job, &client);
+    let started = start::start(&mut job, &client, mapped);
     match started {
         Ok(running) => live(job, client, running),
         Err(error) => give_up(&job, &client, &error),
@@ -36,7 +40,7 @@ pub fn main(mut job: Job, client: End) {
 
 /// Away from the command's terminal, session, directory and descriptors: its
 /// locks in particular are its own (promise K9).
-fn detach(job: &Job, client: &End) {
+fn detach(job: &Job, client: &End, mapped: &Mapped) {
     let _ = signal::block_all();
     let _ = nix::unistd::setsid();
     let _ = nix::unistd::chdir("/");
@@ -50,6 +54,7 @@ fn detach(job: &Job, client: &End) {
     keep.extend(job.plan.process.reaper.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.listeners.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.cgroup.iter().map(|(_, fd)| fd.as_raw_fd()));
+    keep.extend(mapped.fd());
     clone::keep_only(&mut keep);
 }
 
@@ -63,7 +68,7 @@ fn give_up(job: &Job, client: &End, error: &Error) {
     state.error = error.message().to_string();
     state.exit_code = crate::error::container_status(error.kind());
     let _ = start::write_state(job, &state);
-    crate::network::uplink::stop(&job.paths.run_container(&job.id));
+    end_helpers(job);
     clean_up(job);
     if job.auto_remove {
         let _ = containers::remove(&job.paths, &job.id, &state.name);
@@ -367,7 +372,7 @@ fn finish(job: &Job, mut state: State, life: Life, ended: Ended) {
         .cgroup
         .as_ref()
         .is_some_and(|(path, _)| crate::cgroup::was_oom_killed(path));
-    crate::network::uplink::stop(&job.paths.run_container(&job.id));
+    end_helpers(job);
     let _ = start::write_state(job, &state);
     let trash = job
         .auto_remove
@@ -380,6 +385,13 @@ fn finish(job: &Job, mut state: State, life: Life, ended: Ended) {
     if let Some(trash) = trash {
         let _ = containers::destroy(&trash);
     }
+}
+
+/// Before anybody is told: until then they work on the container's files.
+fn end_helpers(job: &Job) {
+    let run_dir = job.paths.run_container(&job.id);
+    crate::network::uplink::stop(&run_dir);
+    crate::runtime::fuse::stop(&run_dir);
 }
 
 fn clean_up(job: &Job) {

@@ -127,13 +127,10 @@ fn root(root: &Root, errno: Errno) -> Error {
             )
         }
         Root::Overlay { .. } => {
+            // What the kernel refuses altogether does not come here: see `fuse`.
             let error = internal("cannot mount the container's overlay", errno);
             match errno {
-                Errno::EPERM | Errno::EINVAL => error.hint(
-                    "overlay in a user namespace needs Linux 5.11 and a data directory that is not on NFS or another overlay",
-                ),
                 Errno::ELOOP => error.hint("the data directory is too deep below other overlays"),
-                Errno::ENODEV => error.hint("the kernel has no overlay file system (`sudo modprobe overlay`)"),
                 _ => error,
             }
         }

@@ -4,6 +4,7 @@
 
 pub mod child;
 pub mod explain;
+pub mod fuse;
 pub mod init_layer;
 pub mod plan;
 pub mod seccomp;

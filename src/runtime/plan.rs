@@ -33,6 +33,8 @@ pub struct Plan {
 /// Where the root file system comes from.
 pub enum Root {
     Overlay {
+        /// The kernel may be asked for it; else fuse-overlayfs at once.
+        native: bool,
         lower: Lower,
         upper: CString,
         work: CString,
@@ -54,7 +56,17 @@ pub enum Lower {
     Joined {
         directory: CString,
         options: CString,
+        layers: Vec<CString>,
     },
+}
+
+impl Lower {
+    /// Their own paths.
+    pub fn layers(&self) -> &[CString] {
+        match self {
+            Self::Each(layers) | Self::Joined { layers, .. } => layers,
+        }
+    }
 }
 
 /// One step of building the tree of mounts.

@@ -5,6 +5,8 @@
 //!  parent                               child
 //!    | ---- Go ---------------------------> |  id maps are written
 //!    |                                      |  builds its root
+//!    | <--- Refused {errno} ----------------|  only where the kernel has no
+//!    | ---- Root + mount ------------------>|  overlay here: then by us
 //!    | <--- Ready {passwd, group, pty, …} --|  descriptors of files to read
 //!    | ---- User {uid, gid, groups, home} ->|  network is there
 //!    | <--- end of stream ------------------|  execve has succeeded
@@ -30,6 +32,8 @@ const GO: u8 = 1;
 const READY: u8 = 2;
 const USER: u8 = 3;
 const FAILED: u8 = 4;
+const REFUSED: u8 = 5;
+const ROOT: u8 = 6;
 
 /// Where between clone and exec something failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +137,8 @@ pub struct User {
 /// What the parent hears.
 pub enum Heard {
     Ready(Ready),
+    /// The kernel does not mount this overlay; the child waits for another.
+    Refused(Errno),
     Failed(Failure),
     /// The socket was closed: by a successful execve, or by the child's end.
     End,
@@ -145,6 +151,11 @@ impl ParentEnd {
 
     pub fn go(&self) -> nix::Result<()> {
         cmsg::send(self.0.as_fd(), &[GO], &[])
+    }
+
+    /// The detached mount that a refused child waits for.
+    pub fn root(&self, mount: BorrowedFd<'_>) -> nix::Result<()> {
+        cmsg::send(self.0.as_fd(), &[ROOT], &[mount])
     }
 
     /// Sends who to become; EMSGSIZE when it does not fit.
@@ -173,21 +184,24 @@ impl ParentEnd {
             (8, FAILED) => Ok(Heard::Failed(Failure {
                 step: *STEPS.get(usize::from(bytes[1])).ok_or(Errno::EBADMSG)?,
                 item: u16::from_ne_bytes([bytes[2], bytes[3]]),
-                errno: Errno::from_raw(i32::from_ne_bytes([
-                    bytes[4], bytes[5], bytes[6], bytes[7],
-                ])),
+                errno: errno(&bytes[4..8]),
             })),
+            (8, REFUSED) => Ok(Heard::Refused(errno(&bytes[4..8]))),
             // The stub's: only execve itself can have failed there.
             (4, _) => Ok(Heard::Failed(Failure {
                 step: Step::Exec,
                 item: 0,
-                errno: Errno::from_raw(i32::from_ne_bytes([
-                    bytes[0], bytes[1], bytes[2], bytes[3],
-                ])),
+                errno: errno(&bytes[..4]),
             })),
             _ => Err(Errno::EBADMSG),
         }
     }
+}
+
+fn errno(bytes: &[u8]) -> Errno {
+    bytes.try_into().map_or(Errno::UnknownErrno, |b| {
+        Errno::from_raw(i32::from_ne_bytes(b))
+    })
 }
 
 /// Gives each descriptor its meaning by the bits of what was sent.
@@ -228,6 +242,19 @@ impl ChildEnd {
             }
         }
         cmsg::send(self.0.as_fd(), &[READY, bits], &fds[..n])
+    }
+
+    /// Tells that the kernel refused the overlay, and waits for the mount to
+    /// use instead; EPIPE when there is none.
+    pub fn ask_root(&self, refusal: Errno) -> nix::Result<OwnedFd> {
+        let mut bytes = [REFUSED, 0, 0, 0, 0, 0, 0, 0];
+        bytes[4..8].copy_from_slice(&(refusal as i32).to_ne_bytes());
+        cmsg::send(self.0.as_fd(), &bytes, &[])?;
+        let mut byte = [0u8; 4];
+        match cmsg::receive(self.0.as_fd(), &mut byte, 0)? {
+            (1, [Some(mount), ..]) if byte[0] == ROOT => Ok(mount),
+            _ => Err(Errno::EPIPE),
+        }
     }
 
     /// Waits for the user's ids; the home directory ends in NUL.
@@ -328,6 +355,28 @@ mod tests {
             ..User::default()
         };
         assert_eq!(parent.user(&too_many), Err(Errno::EMSGSIZE));
+    }
+
+    #[test]
+    fn a_refused_child_gets_another_root() {
+        let (parent, child) = pair().unwrap();
+        let waiting = std::thread::spawn(move || child.ask_root(Errno::EINVAL));
+        assert!(matches!(
+            parent.hear().unwrap(),
+            Heard::Refused(Errno::EINVAL)
+        ));
+        let null = std::fs::File::open("/dev/null").unwrap();
+        parent.root(null.as_fd()).unwrap();
+        let got = waiting.join().unwrap().unwrap();
+        let id = |fd: &dyn std::os::fd::AsRawFd| {
+            nix::sys::stat::stat(format!("/proc/self/fd/{}", fd.as_raw_fd()).as_str())
+                .unwrap()
+                .st_rdev
+        };
+        assert_eq!(id(&got), id(&null));
+        let (parent, child) = pair().unwrap();
+        drop(parent);
+        assert!(child.ask_root(Errno::EINVAL).is_err());
     }
 
     #[test]

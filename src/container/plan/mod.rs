@@ -20,12 +20,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+/// An image's layers on disk.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// Highest first.
+    pub dirs: Vec<PathBuf>,
+    /// They have marks that overlayfs does not read.
+    pub need_fuse: bool,
+}
+
 /// Builds and checks everything that can be checked before the clone.
-/// `layers` are the image's, highest first; `maps` is given when U is used.
+/// `maps` is given when U is used.
 pub fn build(
     paths: &Paths,
     container: &Container,
-    layers: &[PathBuf],
+    layers: &Layers,
     maps: Option<&Maps>,
 ) -> Result<Plan> {
     let host = &container.host_config;

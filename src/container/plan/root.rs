@@ -1,6 +1,6 @@
 //! Where a container's root file system comes from.
 
-use super::c_path;
+use super::{Layers, c_path};
 use crate::error::{Context, Error, Result};
 use crate::paths::Paths;
 use crate::record::container::Container;
@@ -13,18 +13,13 @@ use std::path::{Path, PathBuf};
 /// A page, less one: mount(2) cuts its options there without a word.
 const MAX_OPTIONS: usize = 4095;
 
-pub fn root(
-    paths: &Paths,
-    container: &Container,
-    layers: &[PathBuf],
-    rootless: bool,
-) -> Result<Root> {
+pub fn root(paths: &Paths, container: &Container, layers: &Layers, rootless: bool) -> Result<Root> {
     if let Some(dir) = &container.rootfs {
         return Ok(Root::Directory(c_path(dir)?));
     }
     let init = init_layer::path(paths)?;
     let lower: Vec<&Path> = std::iter::once(init.as_path())
-        .chain(layers.iter().map(PathBuf::as_path))
+        .chain(layers.dirs.iter().map(PathBuf::as_path))
         .collect();
     let dir = paths.container(&container.id);
     let overlay = Overlay {
@@ -39,6 +34,7 @@ pub fn root(
         overlay.joined(&paths.run_container(&container.id).join("l"), &lower)?
     };
     Ok(Root::Overlay {
+        native: !layers.need_fuse,
         lower,
         upper: c_path(&overlay.upper)?,
         work: c_path(&overlay.work)?,
@@ -98,6 +94,7 @@ impl Overlay {
         Ok(Lower::Joined {
             directory: c_path(links)?,
             options: CString::new(options).unwrap_or_default(),
+            layers: lower.iter().map(|l| c_path(l)).collect::<Result<_>>()?,
         })
     }
 }

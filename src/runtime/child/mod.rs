@@ -74,7 +74,7 @@ fn become_init(
     let _ = cred::set_groups(&[]);
     cred::set_uts(&plan.hostname, &plan.domainname).at(Step::Hostname)?;
     // 4. The tree, built beside the old one, which proc and sysfs must see.
-    let built = tree::build(plan)?;
+    let built = tree::build(plan, sync)?;
     if plan.namespaces & libc::CLONE_NEWNET != 0 {
         ns::loopback_up().at(Step::Loopback)?;
     }

@@ -3,7 +3,7 @@
 
 use super::{At, Done};
 use crate::runtime::plan::{Lower, Plan, Root};
-use crate::runtime::sync::Step;
+use crate::runtime::sync::{ChildEnd, Step};
 use crate::sys::mount;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
@@ -12,22 +12,44 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Mounts the root and attaches it on the staging directory.
-pub fn attach(plan: &Plan) -> Done<OwnedFd> {
-    let root = match &plan.root {
+pub fn attach(plan: &Plan, sync: &ChildEnd) -> Done<OwnedFd> {
+    match &plan.root {
+        Root::Overlay { native: false, .. } => stage(plan, instead(Errno::EOPNOTSUPP, sync)?),
         Root::Overlay {
-            lower: Lower::Joined { directory, options },
+            lower: Lower::Joined {
+                directory, options, ..
+            },
             ..
         } => {
             nix::unistd::chdir(directory.as_c_str()).at(Step::Root)?;
-            mount::overlay(&plan.staging, options).at(Step::Root)?;
-            return open_staging(plan);
+            match mount::overlay(&plan.staging, options) {
+                Ok(()) => open_staging(plan),
+                Err(errno) => stage(plan, instead(errno, sync)?),
+            }
         }
-        Root::Overlay { .. } => overlay(&plan.root).at(Step::Root)?,
-        Root::Directory(path) => directory(path).at(Step::Root)?,
-    };
+        Root::Overlay { .. } => match overlay(&plan.root) {
+            Ok(root) => stage(plan, root),
+            Err(errno) => stage(plan, instead(errno, sync)?),
+        },
+        Root::Directory(path) => stage(plan, directory(path).at(Step::Root)?),
+    }
+}
+
+fn stage(plan: &Plan, root: OwnedFd) -> Done<OwnedFd> {
     let staging = open_staging(plan)?;
     mount::attach(&root, &staging).at(Step::Staging)?;
     Ok(root)
+}
+
+/// What the parent has mounted where the kernel does not do it here: an upper
+/// layer on NFS or on another overlay, no overlay at all, or not for users.
+fn instead(refusal: Errno, sync: &ChildEnd) -> Done<OwnedFd> {
+    match refusal {
+        Errno::EPERM | Errno::EINVAL | Errno::ENODEV | Errno::EOPNOTSUPP => {
+            sync.ask_root(refusal).at(Step::Root)
+        }
+        other => Err(other).at(Step::Root),
+    }
 }
 
 fn open_staging(plan: &Plan) -> Done<OwnedFd> {
@@ -52,6 +74,7 @@ fn overlay(root: &Root) -> nix::Result<OwnedFd> {
         work,
         volatile,
         userxattr,
+        ..
     } = root
     else {
         return Err(Errno::EINVAL);

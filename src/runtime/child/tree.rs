@@ -3,7 +3,7 @@
 use super::beneath::{self, Links};
 use super::{At, Done, root};
 use crate::runtime::plan::{Mount, Plan, Source, Step as TreeStep};
-use crate::runtime::sync::Step;
+use crate::runtime::sync::{ChildEnd, Step};
 use crate::sys::mount;
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, SFlag};
@@ -19,10 +19,10 @@ pub struct Built {
     pub pts: Option<OwnedFd>,
 }
 
-pub fn build(plan: &Plan) -> Done<Built> {
+pub fn build(plan: &Plan, sync: &ChildEnd) -> Done<Built> {
     mount::set_root_propagation(libc::MS_REC | plan.root_propagation).at(Step::Propagation)?;
     let mut built = Built {
-        root: root::attach(plan)?,
+        root: root::attach(plan, sync)?,
         proc: None,
         pts: None,
     };
