@@ -11,6 +11,7 @@ mod network;
 mod overlay;
 mod pull;
 mod registry;
+mod resilience;
 mod run;
 mod security;
 mod store;

@@ -4,6 +4,8 @@ use crate::error::{Context, Result};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+const BASE: &str = "wherry";
+
 /// A directory of the cgroup v2 hierarchy below which we may make cgroups.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -17,24 +19,16 @@ impl Place {
     /// The topmost cgroup above the caller's own that is delegated to him
     /// (root: the hierarchy's root). `None`: there is none.
     pub fn find() -> Option<Self> {
-        let mount = v2_mount()?;
-        if nix::unistd::geteuid().is_root() && !in_user_namespace() {
-            return Self::at(&mount);
-        }
-        let own = own_cgroup()?;
-        // From the top down: the first that is ours holds the most.
-        let mut dir = mount.clone();
-        for component in Path::new(&own).components().skip(1) {
-            dir.push(component);
-            if delegated(&dir) {
-                return Self::at(&dir);
-            }
-        }
-        None
+        Self::at(&parent()?)
+    }
+
+    /// Where the cgroup of container `id` would be.
+    pub fn of(id: &str) -> Option<PathBuf> {
+        Some(parent()?.join(BASE).join(id))
     }
 
     fn at(parent: &Path) -> Option<Self> {
-        let base = parent.join("wherry");
+        let base = parent.join(BASE);
         std::fs::create_dir_all(&base).ok()?;
         hand_down(parent);
         let controllers = read_words(&base.join("cgroup.controllers"));
@@ -52,6 +46,22 @@ impl Place {
             .context(|| format!("cannot open cgroup \"{}\"", dir.display()))?;
         Ok((dir, fd.into()))
     }
+}
+
+fn parent() -> Option<PathBuf> {
+    let mount = v2_mount()?;
+    if nix::unistd::geteuid().is_root() && !in_user_namespace() {
+        return Some(mount);
+    }
+    // From the top down: the first that is ours holds the most.
+    let mut dir = mount;
+    Path::new(&own_cgroup()?)
+        .components()
+        .skip(1)
+        .find_map(|component| {
+            dir.push(component);
+            delegated(&dir).then(|| dir.clone())
+        })
 }
 
 /// Gives the children of `dir` all its controllers. Refused for one that

@@ -5,7 +5,6 @@ use crate::container::inspect;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
 use crate::output::template::Template;
-use crate::text::escape::visible;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -136,11 +135,7 @@ fn show(front: &Front, names: &[String], format: Option<&str>, find: Find) -> Re
             text
         }
     };
-    if stdout::is_terminal() {
-        stdout::print(&visible(&text))?;
-    } else {
-        stdout::print(&text)?;
-    }
+    stdout::print(&text)?;
     let worst = failed.iter().map(|e| report::show(e, front)).max();
     Ok(worst.unwrap_or(0))
 }

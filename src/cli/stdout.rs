@@ -2,10 +2,15 @@
 //! error of its own kind (Rust ignores SIGPIPE, so it arrives as EPIPE).
 
 use crate::error::{Error, Kind, Result, reason};
+use crate::text::escape::visible;
 use std::io::{ErrorKind, IsTerminal, Write};
 
-/// Writes `text` and flushes.
+/// Writes `text` and flushes. A template may ask for text from outside as it
+/// is: scripts get that, a terminal sees its controls spelled out.
 pub fn print(text: &str) -> Result<()> {
+    if is_terminal() {
+        return bytes(visible(text).as_bytes());
+    }
     bytes(text.as_bytes())
 }
 

@@ -201,13 +201,15 @@ fn check(container: &Container) -> Result<()> {
     if let Some(signal) = &container.config.stop_signal {
         super::kill::parse_signal(signal)?;
     }
-    let hostname = &container.config.hostname;
-    let valid = hostname.len() <= 64 && hostname.bytes().all(|b| b.is_ascii_graphic());
-    if !valid {
-        return Err(Error::invalid(format!(
-            "invalid hostname: \"{}\"",
-            hostname.escape_debug()
-        )));
+    let config = &container.config;
+    // Both go into files of lines and words.
+    for (what, name) in [("hostname", &config.hostname), ("domainname", &config.domainname)] {
+        if name.len() > 64 || !name.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Error::invalid(format!(
+                "invalid {what}: \"{}\"",
+                name.escape_debug()
+            )));
+        }
     }
     let directory = &container.config.working_dir;
     if !directory.is_empty() && !Path::new(directory).is_absolute() {

@@ -2,17 +2,21 @@
 //! U, whose ids own the files.
 
 use super::{kill, state};
+use crate::cgroup::Place;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock::Lock;
-use crate::record::container::Status;
+use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::pidfd;
 use crate::text::id::short;
+use crate::userns::monitors::{Entry, Role};
+use std::path::{Path, PathBuf};
 
 /// Removes the container; with `force` it is killed first.
 pub fn remove(engine: &Engine, wanted: &str, force: bool) -> Result<()> {
     let paths = &engine.paths;
+    super::sweep::sweep(engine);
     let id = containers::find(paths, wanted)?;
     if force {
         kill_now(engine, &id)?;
@@ -25,7 +29,7 @@ pub fn remove(engine: &Engine, wanted: &str, force: bool) -> Result<()> {
     let now = match state::settle(paths, &id) {
         Err(e) if e.kind() == Kind::NotFound && force => return Ok(()),
         // A damaged record is no reason to keep the container.
-        Err(e) if e.kind() == Kind::Invalid && force => crate::record::container::State::default(),
+        Err(e) if e.kind() == Kind::Invalid && force => State::default(),
         other => other?,
     };
     match now.status {
@@ -56,10 +60,22 @@ fn kill_now(engine: &Engine, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Both halves of removal; `lock` is the container's.
+/// Both halves of removal; `lock` is the container's. Killed between them, or
+/// failing, it leaves a sign for the next command.
 pub fn discard(engine: &Engine, id: &str, name: &str, lock: Lock) -> Result<()> {
+    // No sign is no reason to keep the container.
+    let sign = Entry::add(&engine.paths.monitors(), Role::Starter).ok();
+    let done = hide_and_destroy(engine, id, name, lock);
+    if done.is_err() {
+        std::mem::forget(sign);
+    }
+    done
+}
+
+fn hide_and_destroy(engine: &Engine, id: &str, name: &str, lock: Lock) -> Result<()> {
     let gone = containers::hide(&engine.paths, id, name)?;
     let _ = std::fs::remove_dir_all(engine.paths.run_container(id));
+    remove_cgroup(&gone, id);
     drop(lock);
     if nothing_of_others(&gone) && containers::destroy(&gone).is_ok() {
         return Ok(());
@@ -67,7 +83,21 @@ pub fn discard(engine: &Engine, id: &str, name: &str, lock: Lock) -> Result<()> 
     crate::userns::task::run(&engine.paths, || containers::destroy(&gone))
 }
 
+/// A process that was killed at the wrong moment has not removed it, or not
+/// even written down that it made it. `gone` is the hidden container.
+pub fn remove_cgroup(gone: &Path, id: &str) {
+    let text = std::fs::read(gone.join("state.json")).unwrap_or_default();
+    let written = serde_json::from_slice::<State>(&text).unwrap_or_default();
+    let path = match written.cgroup.as_str() {
+        "" => Place::of(id),
+        path => Some(PathBuf::from(path)),
+    };
+    if let Some(path) = path.filter(|path| path.exists()) {
+        crate::cgroup::remove(&path);
+    }
+}
+
 /// A container that never ran has only files of ours.
-fn nothing_of_others(gone: &std::path::Path) -> bool {
+fn nothing_of_others(gone: &Path) -> bool {
     nix::unistd::geteuid().is_root() || !gone.join("upper").exists()
 }

@@ -52,7 +52,33 @@ pub fn start(engine: &Engine, wanted: &str, size: (u16, u16)) -> Result<Started>
         }
     }
     let container = containers::config(&engine.paths, &id)?;
-    launch(engine, container, now, size).map(Started::Now)
+    let way = Way::prepare(engine)?;
+    launch(engine, container, now, size, way).map(Started::Now)
+}
+
+/// The user namespace to start in, which may still be on its way: prepared
+/// early, it is there when it is needed.
+pub struct Way {
+    /// `None` for root.
+    maps: Option<Maps>,
+    userns: Userns,
+}
+
+impl Way {
+    pub fn prepare(engine: &Engine) -> Result<Self> {
+        if nix::unistd::geteuid().is_root() {
+            return Ok(Self {
+                maps: None,
+                userns: Userns::Own,
+            });
+        }
+        let maps = Maps::of_caller()?;
+        let userns = Userns::find(&engine.paths, &maps)?;
+        Ok(Self {
+            maps: Some(maps),
+            userns,
+        })
+    }
 }
 
 /// Starts a container whose lock the caller holds.
@@ -61,14 +87,10 @@ pub fn launch(
     mut container: Container,
     state: State,
     size: (u16, u16),
+    way: Way,
 ) -> Result<Launched> {
     container.host_config.console_size = [size.0, size.1];
-    let rootless = !nix::unistd::geteuid().is_root();
-    let maps = if rootless {
-        Some(Maps::of_caller()?)
-    } else {
-        None
-    };
+    let Way { maps, userns } = way;
     let layers = layers(engine, &container)?;
     let plan = plan::build(&engine.paths, &container, &layers, maps.as_ref())?;
     let mut network = network::Attachment::prepare(engine, &container)?;
@@ -92,13 +114,7 @@ pub fn launch(
         },
         listeners: network.take_listeners(),
     };
-    let userns = if rootless {
-        Userns::find(&engine.paths)?
-    } else {
-        Userns::Own
-    };
-    let maps = maps.unwrap_or_else(Maps::none);
-    let client = spawn::spawn(job, userns, &maps, |paths| network.connect(paths))
+    let client = spawn::spawn(job, userns, |paths| network.connect(paths))
         .inspect_err(|_| network.abandon())?;
     Ok(Launched {
         client,

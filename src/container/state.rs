@@ -52,7 +52,7 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
     }
     let now = truth(&state);
     if now.status != state.status {
-        containers::write_state(paths, id, &now, Durability::Fast)?;
+        // Written last: killed before, the next command does it all again.
         if !now.cgroup.is_empty() {
             crate::cgroup::remove(std::path::Path::new(&now.cgroup));
         }
@@ -60,6 +60,7 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
         crate::network::uplink::stop(&run_dir);
         crate::runtime::fuse::stop(&run_dir);
         let _ = std::fs::remove_dir_all(run_dir);
+        containers::write_state(paths, id, &now, Durability::Fast)?;
     }
     Ok(now)
 }

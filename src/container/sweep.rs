@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::fs::lock;
 use crate::record::container::{State, Status};
 use crate::record::containers;
+use crate::sys::procfs::Process;
 use crate::userns::monitors;
 use std::path::PathBuf;
 
@@ -26,10 +27,17 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
     let Some(_only_one) = lock::try_exclusive(&engine.paths.run().join("sweep.lock"))? else {
         return Ok(());
     };
+    let mut needed = Vec::new();
     for id in containers::ids(&engine.paths)? {
-        let _ = look_after(engine, &id);
+        needed.extend(look_after(engine, &id).ok().flatten());
     }
     let garbage = containers::garbage(&engine.paths);
+    for dir in &garbage {
+        let id = dir.file_name().and_then(|name| name.to_str());
+        if let Some(id) = id.and_then(containers::hidden_id) {
+            super::remove::remove_cgroup(dir, id);
+        }
+    }
     if !garbage.is_empty() {
         crate::userns::task::run(&engine.paths, || {
             garbage.iter().try_for_each(|dir| containers::destroy(dir))
@@ -38,11 +46,7 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
     containers::free_names(&engine.paths);
     clear_run_directories(engine);
     // Only now: killed before, we leave the signs for the next command.
-    let _ = monitors::make_list(&engine.paths.monitors());
-    for entry in dead {
-        let _ = std::fs::remove_file(entry);
-    }
-    Ok(())
+    monitors::restore(&engine.paths.monitors(), dead, &needed)
 }
 
 /// Volatile files, and helpers, of containers that are no more.
@@ -60,23 +64,25 @@ fn clear_run_directories(engine: &Engine) {
     }
 }
 
-/// Writes down the end that nobody saw; removes what was to be removed.
-fn look_after(engine: &Engine, id: &str) -> Result<()> {
+/// Writes down the end that nobody saw; removes what was to be removed. The
+/// monitor whose end is to be looked into again: that of a container that
+/// runs, or that somebody is changing right now.
+fn look_after(engine: &Engine, id: &str) -> Result<Option<Process>> {
     let paths = &engine.paths;
-    let now = state::truth(&containers::state(paths, id)?);
+    let written = containers::state(paths, id)?;
+    let now = state::truth(&written);
     if now.status != Status::Exited && !abandoned(&now) {
-        return Ok(());
+        return Ok(now.monitor);
     }
-    // Held by somebody who is changing it: his business.
     let Some(lock) = lock::try_exclusive(&paths.container(id).join("lock"))? else {
-        return Ok(());
+        return Ok(written.monitor);
     };
     let now = state::settle(paths, id)?;
     let over = now.status == Status::Exited || abandoned(&now);
     if over && containers::config(paths, id)?.host_config.auto_remove {
         super::remove::discard(engine, id, &now.name, lock)?;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// `run` made it and was killed before it ran.

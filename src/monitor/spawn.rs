@@ -6,7 +6,6 @@ use super::supervise;
 use crate::error::{Context, Error, Result};
 use crate::sys::clone;
 use crate::userns::enter::{Entered, Userns};
-use crate::userns::map::Maps;
 use std::os::fd::OwnedFd;
 
 /// A running container with this command attached to its monitor.
@@ -21,17 +20,16 @@ pub struct Client {
 pub fn spawn(
     job: Job,
     userns: Userns,
-    maps: &Maps,
     uplink: impl FnOnce(&UplinkPaths) -> Result<Network>,
 ) -> Result<Client> {
     let (ours, theirs) = protocol::pair().context(|| "cannot make a socket pair")?;
-    let (entered, lock) = userns.fork(maps)?;
+    let (entered, lock) = userns.fork()?;
     match entered {
-        Entered::Child(mapped) => {
+        Entered::Child => {
             drop(ours);
             // The command's lock is the command's; the monitor holds none.
             std::mem::forget(lock);
-            supervise::main(job, theirs, mapped);
+            supervise::main(job, theirs);
             clone::exit(0)
         }
         Entered::Parent { pidfd, .. } => {

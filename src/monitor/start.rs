@@ -15,7 +15,6 @@ use crate::runtime::sync::{self, Heard, ParentEnd, Ready};
 use crate::runtime::users::{self, Files};
 use crate::sys::clone::{self, Fork};
 use crate::sys::procfs::{self, Process};
-use crate::userns::enter::Mapped;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -40,11 +39,10 @@ pub struct Running {
 
 /// Starts the container; on failure it is as if it had not been tried, but for
 /// the state, which says why.
-pub fn start(job: &mut Job, client: &End, mapped: Mapped) -> Result<Running> {
-    let prepared = prepare(job);
-    // Before any error is told: the command is busy with the maps until then.
-    mapped.wait();
-    let (streams, ends) = prepared?;
+pub fn start(job: &mut Job, client: &End) -> Result<Running> {
+    make_directories(job)?;
+    write_files(job)?;
+    let (streams, ends) = make_streams(job)?;
     let (parent, child_end) = sync::pair().context(|| "cannot make a socket pair")?;
     let cgroup = job.cgroup.as_ref().map(|(_, fd)| fd.as_raw_fd());
     match clone::clone(job.plan.namespaces, cgroup).map_err(explain::clone)? {
@@ -81,13 +79,6 @@ pub fn start(job: &mut Job, client: &End, mapped: Mapped) -> Result<Running> {
             }
         }
     }
-}
-
-/// What needs no mapped ids.
-fn prepare(job: &Job) -> Result<(Streams, Ends)> {
-    make_directories(job)?;
-    write_files(job)?;
-    make_streams(job)
 }
 
 /// What [`begin`] brings.

@@ -14,23 +14,19 @@ use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::pidfd::{self, Ended};
 use crate::sys::{clone, pty, signal};
-use crate::userns::enter::Mapped;
 use crate::userns::monitors::{Entry, Role};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The whole life. `client` is the command that forked us.
-pub fn main(mut job: Job, client: End, mapped: Mapped) {
-    detach(&job, &client, &mapped);
+pub fn main(mut job: Job, client: End) {
+    detach(&job, &client);
     // On the list while we live: others join U through us.
     let listed = match Entry::add(&job.paths.monitors(), Role::Monitor) {
         Ok(listed) => listed,
-        Err(error) => {
-            mapped.wait();
-            return give_up(&job, &client, &error);
-        }
+        Err(error) => return give_up(&job, &client, &error),
     };
-    let started = start::start(&mut job, &client, mapped);
+    let started = start::start(&mut job, &client);
     match started {
         Ok(running) => live(job, client, running),
         Err(error) => give_up(&job, &client, &error),
@@ -40,7 +36,7 @@ pub fn main(mut job: Job, client: End, mapped: Mapped) {
 
 /// Away from the command's terminal, session, directory and descriptors: its
 /// locks in particular are its own (promise K9).
-fn detach(job: &Job, client: &End, mapped: &Mapped) {
+fn detach(job: &Job, client: &End) {
     let _ = signal::block_all();
     let _ = nix::unistd::setsid();
     let _ = nix::unistd::chdir("/");
@@ -54,7 +50,6 @@ fn detach(job: &Job, client: &End, mapped: &Mapped) {
     keep.extend(job.plan.process.reaper.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.listeners.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.cgroup.iter().map(|(_, fd)| fd.as_raw_fd()));
-    keep.extend(mapped.fd());
     clone::keep_only(&mut keep);
 }
 

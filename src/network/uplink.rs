@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -269,7 +269,11 @@ fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
     let program = programs.remove(0);
     let dir = &target.run_dir;
     let log = dir.join(LOG_FILE);
-    let errors = File::create(&log).context(|| format!("cannot write \"{}\"", log.display()))?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let errors = options
+        .open(&log)
+        .context(|| format!("cannot write \"{}\"", log.display()))?;
     let mut command = program::command(&program.path);
     command.stdout(Stdio::null()).stderr(errors);
     let mut ready = None;
@@ -282,6 +286,10 @@ fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
             let (ours, theirs) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
                 .context(|| "cannot make a pipe")?;
             command.args(slirp_arguments(&target)).stdin(theirs);
+            let note = dir.join(PID_FILE);
+            let file =
+                File::create(&note).context(|| format!("cannot write \"{}\"", note.display()))?;
+            program::note(&mut command, file.into());
             ready = Some(ours);
         }
     }

@@ -294,6 +294,12 @@ pub fn hide(paths: &Paths, id: &str, name: &str) -> Result<PathBuf> {
     Ok(gone)
 }
 
+/// The ID of a container that is on its way out, by its directory's name.
+pub fn hidden_id(name: &str) -> Option<&str> {
+    name.strip_prefix(GONE)
+        .filter(|id| crate::text::id::is_full(id))
+}
+
 /// Deletes a hidden container; as root of U, whose ids own the files.
 pub fn destroy(gone: &Path) -> Result<()> {
     // Somebody who waits for the container's end may still read how it was.

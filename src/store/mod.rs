@@ -113,7 +113,11 @@ impl Store {
         if path.exists() {
             return;
         }
-        let made = std::fs::File::create(&path)
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let made = options
+            .open(&path)
             .is_ok_and(|file| nix::fcntl::posix_fallocate(file, 0, RESERVE).is_ok());
         if !made {
             let _ = std::fs::remove_file(&path);

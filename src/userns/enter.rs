@@ -1,7 +1,7 @@
 //! Getting a process into U: by joining a living monitor's, or by making U
 //! anew. Only a process with one thread can do either.
 
-use super::map::Maps;
+use super::map::{Maps, Writing};
 use super::monitors;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock::{self, Lock};
@@ -11,7 +11,7 @@ use crate::sys::ns;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
 /// Which user namespace the caller's containers live in.
 pub enum Userns {
@@ -19,78 +19,73 @@ pub enum Userns {
     Own,
     /// U of a living monitor.
     Joined(OwnedFd),
-    /// U is to be made; the lock is held until it is known to others.
-    New { lock: Option<Lock> },
+    /// A new U; the lock is held until it is known to others.
+    New { coming: Coming, lock: Option<Lock> },
 }
 
-/// A child that is in U, or is root's plain child.
+/// A child that is root of U with all its ids, or is root's plain child.
 pub enum Entered {
-    Child(Mapped),
+    Child,
     Parent { pid: i32, pidfd: OwnedFd },
 }
 
-/// What the child of a new U has until its ids are mapped, which takes two
-/// programs and more than a millisecond: it may prepare itself meanwhile.
-pub struct Mapped(Option<OwnedFd>);
-
-impl Mapped {
-    /// Waits until U's ids can be used; without its parent the child ends.
-    pub fn wait(self) {
-        let mut byte = [0u8; 1];
-        if let Some(read) = self.0
-            && std::fs::File::from(read).read_exact(&mut byte).is_err()
-        {
-            clone::exit(1);
-        }
-    }
-
-    /// The descriptor behind it, for a process that closes the others.
-    pub fn fd(&self) -> Option<RawFd> {
-        self.0.as_ref().map(AsRawFd::as_raw_fd)
-    }
+/// A new U whose ids are being mapped by two programs, which takes more than a
+/// millisecond: the caller does something else meanwhile. A child that only
+/// waits holds it, and leaves when this is dropped.
+pub struct Coming {
+    holder: i32,
+    writing: Writing,
+    _hold: OwnedFd,
 }
 
 impl Userns {
     /// Looks for a living monitor's U, under the lock that makes sure that two
-    /// commands do not each make one to stay.
-    pub fn find(paths: &Paths) -> Result<Self> {
+    /// commands do not each make one to stay; else begins to make one.
+    pub fn find(paths: &Paths, maps: &Maps) -> Result<Self> {
         if nix::unistd::geteuid().is_root() {
             return Ok(Self::Own);
         }
         let lock = lock::exclusive(&paths.run().join("userns.lock"))?;
-        Ok(match existing(paths) {
-            Some(fd) => Self::Joined(fd),
-            None => Self::New { lock: Some(lock) },
-        })
+        match existing(paths) {
+            Some(fd) => Ok(Self::Joined(fd)),
+            None => Ok(Self::New {
+                coming: Coming::begin(maps)?,
+                lock: Some(lock),
+            }),
+        }
     }
 
     /// For a passing task (unpacking, removing): another U with the same maps
     /// serves as well, so nobody waits for anybody.
-    pub fn find_passing(paths: &Paths) -> Self {
+    pub fn find_passing(paths: &Paths, maps: &Maps) -> Result<Self> {
         if nix::unistd::geteuid().is_root() {
-            return Self::Own;
+            return Ok(Self::Own);
         }
         match existing(paths) {
-            Some(fd) => Self::Joined(fd),
-            None => Self::New { lock: None },
+            Some(fd) => Ok(Self::Joined(fd)),
+            None => Ok(Self::New {
+                coming: Coming::begin(maps)?,
+                lock: None,
+            }),
         }
     }
 
-    /// Forks; the child is root of U, and has all its ids after [`Mapped::wait`].
-    pub fn fork(self, maps: &Maps) -> Result<(Entered, Option<Lock>)> {
+    /// Forks; the child is root of U.
+    pub fn fork(self) -> Result<(Entered, Option<Lock>)> {
         match self {
             Self::Own => Ok((plain_fork()?, None)),
-            Self::Joined(fd) => {
-                let entered = plain_fork()?;
-                if matches!(entered, Entered::Child(_)) {
-                    ns::join(&fd, libc::CLONE_NEWUSER)
-                        .context(|| "cannot join the user namespace of a running container")?;
-                }
-                Ok((entered, None))
-            }
-            Self::New { lock } => Ok((fork_new(maps)?, lock)),
+            Self::Joined(fd) => Ok((fork_into(&fd)?, None)),
+            Self::New { coming, lock } => Ok((fork_into(&coming.finish()?)?, lock)),
         }
     }
+}
+
+fn fork_into(userns: &OwnedFd) -> Result<Entered> {
+    let entered = plain_fork()?;
+    if matches!(entered, Entered::Child) {
+        ns::join(userns, libc::CLONE_NEWUSER).context(|| "cannot join the user namespace")?;
+    }
+    Ok(entered)
 }
 
 fn existing(paths: &Paths) -> Option<OwnedFd> {
@@ -107,32 +102,46 @@ fn existing(paths: &Paths) -> Option<OwnedFd> {
 
 fn plain_fork() -> Result<Entered> {
     match clone::fork().context(|| "cannot fork")? {
-        Fork::Child => Ok(Entered::Child(Mapped(None))),
+        Fork::Child => Ok(Entered::Child),
         Fork::Parent { pid, pidfd } => Ok(Entered::Parent { pid, pidfd }),
     }
 }
 
-/// Clones into a new U and writes its maps; the child waits for them.
-fn fork_new(maps: &Maps) -> Result<Entered> {
-    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).context(|| "cannot make a pipe")?;
-    match clone::clone(libc::CLONE_NEWUSER, None).map_err(userns_refused)? {
-        Fork::Child => {
-            drop(write);
-            Ok(Entered::Child(Mapped(Some(read))))
-        }
-        Fork::Parent { pid, pidfd } => {
-            drop(read);
-            if let Err(e) = maps.write(pid) {
-                // Without the byte the child leaves at the pipe's end.
+impl Coming {
+    fn begin(maps: &Maps) -> Result<Self> {
+        let (read, write) =
+            nix::unistd::pipe2(OFlag::O_CLOEXEC).context(|| "cannot make a pipe")?;
+        match clone::clone(libc::CLONE_NEWUSER, None).map_err(userns_refused)? {
+            Fork::Child => {
                 drop(write);
-                let _ = crate::sys::pidfd::reap(&pidfd);
-                return Err(e);
+                hold(read)
             }
-            nix::unistd::write(write.as_fd(), b"m")
-                .context(|| "cannot start a process in the user namespace")?;
-            Ok(Entered::Parent { pid, pidfd })
+            Fork::Parent { pid, .. } => Ok(Self {
+                holder: pid,
+                writing: maps.begin(pid)?,
+                _hold: write,
+            }),
         }
     }
+
+    /// Waits for the maps; a descriptor of U, which now needs no holder.
+    fn finish(self) -> Result<OwnedFd> {
+        self.writing.finish()?;
+        let path = format!("/proc/{}/ns/user", self.holder);
+        nix::fcntl::open(
+            path.as_str(),
+            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+        .context(|| "cannot open the new user namespace")
+    }
+}
+
+/// Until the other end is closed, also by the death of its owner.
+fn hold(read: OwnedFd) -> ! {
+    let mut byte = [0u8; 1];
+    let _ = std::fs::File::from(read).read(&mut byte);
+    clone::exit(0)
 }
 
 /// Says which switch of the host forbids user namespaces.

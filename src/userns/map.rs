@@ -42,16 +42,6 @@ impl Maps {
         })
     }
 
-    /// Of a caller who uses no user namespace (root).
-    pub fn none() -> Self {
-        Self {
-            uid: 0,
-            gid: 0,
-            users: Vec::new(),
-            groups: Vec::new(),
-        }
-    }
-
     /// Whether only a single id is mapped.
     pub fn is_single(&self) -> bool {
         self.users.is_empty()
@@ -63,16 +53,16 @@ impl Maps {
         (sum(&self.users), sum(&self.groups))
     }
 
-    /// Writes U's maps for the process `pid`, which was just cloned into it.
-    pub fn write(&self, pid: i32) -> Result<()> {
+    /// Begins to write U's maps for the process `pid`, which was just cloned
+    /// into it. Both helpers run side by side: each takes a millisecond.
+    pub fn begin(&self, pid: i32) -> Result<Writing> {
         if self.is_single() {
-            return self.write_single(pid);
+            self.write_single(pid)?;
+            return Ok(Writing(None));
         }
-        // Both are started before either is waited for: each takes a millisecond.
         let users = start_helper("newuidmap", pid, self.uid, &self.users)?;
         let groups = start_helper("newgidmap", pid, self.gid, &self.groups)?;
-        finish_helper("newuidmap", users, "/etc/subuid")?;
-        finish_helper("newgidmap", groups, "/etc/subgid")
+        Ok(Writing(Some((users, groups))))
     }
 
     fn write_single(&self, pid: i32) -> Result<()> {
@@ -84,6 +74,21 @@ impl Maps {
         // The kernel wants this before an unprivileged gid_map (CVE-2014-8989).
         write("setgroups", "deny".to_string())?;
         write("gid_map", format!("0 {} 1\n", self.gid))
+    }
+}
+
+/// Maps that are being written.
+pub struct Writing(Option<(Child, Child)>);
+
+impl Writing {
+    /// Waits until they are there.
+    pub fn finish(self) -> Result<()> {
+        let Some((users, groups)) = self.0 else {
+            return Ok(());
+        };
+        let users = finish_helper("newuidmap", users, "/etc/subuid");
+        let groups = finish_helper("newgidmap", groups, "/etc/subgid");
+        users.and(groups)
     }
 }
 

@@ -56,6 +56,22 @@ impl Drop for Entry {
     }
 }
 
+/// Puts the list right: the `dead` entries go, except for those of `needed`
+/// monitors, which are also added when they are missing (the run directory
+/// may have been wiped).
+pub fn restore(dir: &Path, dead: Vec<PathBuf>, needed: &[Process]) -> Result<()> {
+    make_list(dir).context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+    let entry = |process: &Process| dir.join(file_name(Role::Monitor, *process));
+    let needed: Vec<PathBuf> = needed.iter().map(entry).collect();
+    for path in needed.iter().filter(|path| !path.exists()) {
+        create(path).context(|| format!("cannot write \"{}\"", path.display()))?;
+    }
+    for path in dead.iter().filter(|path| !needed.contains(path)) {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
 /// The monitors that live.
 pub fn living(dir: &Path) -> Vec<Process> {
     entries(dir)
@@ -118,7 +134,14 @@ mod tests {
         std::fs::write(dir.join("start-2147483647.1"), "").unwrap();
         std::fs::write(dir.join("junk"), "").unwrap();
         assert_eq!(living(&dir).len(), 1);
-        assert_eq!(dead(&dir).unwrap().len(), 2);
+        let gone = dead(&dir).unwrap();
+        assert_eq!(gone.len(), 2);
+        // One stays, one goes, one comes back.
+        let process = |pid, start_time| Process { pid, start_time };
+        let needed = [process(1, 999_999_999_999), process(2, 7)];
+        restore(&dir, gone, &needed).unwrap();
+        assert!(dir.join("1.999999999999").exists() && dir.join("2.7").exists());
+        assert!(!dir.join("start-2147483647.1").exists());
         drop((monitor, starter));
         assert!(living(&dir).is_empty());
         std::fs::remove_dir_all(&dir).unwrap();

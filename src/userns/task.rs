@@ -30,9 +30,8 @@ where
 {
     let maps = Maps::of_caller()?;
     let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).context(|| "cannot make a pipe")?;
-    match Userns::find_passing(paths).fork(&maps)?.0 {
-        Entered::Child(mapped) => {
-            mapped.wait();
+    match Userns::find_passing(paths, &maps)?.fork()?.0 {
+        Entered::Child => {
             drop(read);
             reply(write, work());
             clone::exit(0);

@@ -281,8 +281,14 @@ def peers(wanted):
                                timeout=60, check=False).returncode == 0
         print(f"{name}: " + ("takes part" if works else "is there but does not work, left out"))
         if works:
-            found.append((name, program))
+            found.append((name, [program] + runtime(name)))
     return found
+
+
+def runtime(name):
+    """crun, podman's default, refuses hosts with both cgroup versions; runc does not."""
+    hybrid = Path("/sys/fs/cgroup/unified").exists()
+    return ["--runtime", "runc"] if name == "podman" and hybrid and shutil.which("runc", path=PATH) else []
 
 
 def measure(scenario, engines):
@@ -336,8 +342,8 @@ def main():
                 registry.push(root / packing, f"big-{packing}")
         binary = str(Path(options.wherry).resolve())
         engines = [Contestant("wherry", [binary], root / "wherry", registry.host)]
-        for name, program in peers([p for p in options.peers.split(",") if p]):
-            engines.append(Contestant(name, [program], root / name, registry.host))
+        for name, command in peers([p for p in options.peers.split(",") if p]):
+            engines.append(Contestant(name, command, root / name, registry.host))
         for engine in engines:
             engine.run("pull", "-q", f"{registry.host}/box:latest")
         print(f"\n{'':40}" + "".join(f"{e.name:>12}" for e in engines))

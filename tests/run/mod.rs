@@ -1,6 +1,7 @@
 //! `run`: what becomes of the command, its streams, its terminal, its options.
 
 mod leaks;
+mod logins;
 mod options;
 mod status;
 mod streams;

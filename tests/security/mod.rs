@@ -6,7 +6,12 @@ mod cage;
 mod docker_profile;
 mod entering;
 mod golden;
+mod hostile;
+mod kernel;
+mod outside;
+mod races;
 #[cfg(target_arch = "x86_64")]
 mod seccomp_libseccomp;
 #[cfg(target_arch = "x86_64")]
 mod syscall_table;
+mod users;

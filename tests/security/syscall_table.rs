@@ -1,8 +1,8 @@
 //! Every system call made for real under the default filter, and the outcomes
 //! compared with a golden table (section 2.5 of the security yardstick).
 
+use super::cage::payload;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const GOLDEN: &str = include_str!("syscalls_x86.txt");
@@ -10,19 +10,6 @@ const ABIS: [&str; 3] = ["x86_64", "x32", "i386"];
 
 /// `ABI NUMBER` (or `socket DOMAIN` and so on) to outcome.
 type Outcomes = HashMap<String, String>;
-
-/// The static payload, which `cargo test` and `cargo build --examples` make.
-pub fn payload(name: &str) -> PathBuf {
-    let me = std::env::current_exe().unwrap();
-    let dir = me.parent().and_then(Path::parent).unwrap();
-    let path = dir.join("examples").join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: run `cargo build --examples`",
-        path.display()
-    );
-    path
-}
 
 fn run(mode: &str) -> Outcomes {
     let output = Command::new(payload("syscall_probe"))
@@ -34,7 +21,10 @@ fn run(mode: &str) -> Outcomes {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let text = String::from_utf8(output.stdout).unwrap();
+    parse(&String::from_utf8(output.stdout).unwrap())
+}
+
+fn parse(text: &str) -> Outcomes {
     let line = |line: &str| {
         let (key, outcome) = line
             .match_indices(' ')
@@ -64,7 +54,16 @@ fn golden() -> HashMap<String, (&'static str, &'static str)> {
 
 #[test]
 fn every_call_has_the_golden_outcome() {
-    let (plain, filtered, table) = (run("plain"), run("filter"), golden());
+    compare(&run("plain"), &run("filter"));
+}
+
+/// What the probe printed without a filter and with the default one.
+pub fn assert_golden(free: &str, filtered: &str) {
+    compare(&parse(free), &parse(filtered));
+}
+
+fn compare(plain: &Outcomes, filtered: &Outcomes) {
+    let table = golden();
     let mut wrong = Vec::new();
     let mut stopped = 0;
     for key in ABIS

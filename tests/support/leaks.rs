@@ -61,17 +61,21 @@ impl Snapshot {
         text
     }
 
-    /// Fails with the difference when it is not gone within 10 s: some of the
-    /// clean-up may come after the command has ended.
+    /// Fails with what was left behind: the lines of the difference that are
+    /// there for 10 s. Some of the clean-up may come after the command has
+    /// ended, and other users of the machine come and go.
     #[track_caller]
     pub fn assert_same(&self) {
         let roots: Vec<&Path> = self.roots.iter().map(PathBuf::as_path).collect();
-        let mut left = String::new();
+        let mut left: Option<BTreeSet<String>> = None;
         let same = eventually(10, || {
-            left = self.difference(&Self::take(&roots));
-            left.is_empty()
+            let now = self.difference(&Self::take(&roots));
+            let lines = left.get_or_insert_with(|| now.lines().map(str::to_owned).collect());
+            lines.retain(|line| now.lines().any(|l| l == line));
+            lines.is_empty()
         });
-        assert!(same, "this was left behind:\n{left}");
+        let lines: Vec<String> = left.unwrap_or_default().into_iter().collect();
+        assert!(same, "this was left behind:\n{}", lines.join("\n"));
     }
 
     /// The same without some kinds, say `file` after a pull.
@@ -216,7 +220,9 @@ fn cgroups() -> BTreeSet<String> {
             let mut below = vec![PathBuf::from(before.split(' ').nth(4).unwrap_or_default())];
             while let Some(dir) = below.pop() {
                 for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-                    if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    // Those of other users are not ours to judge.
+                    let meta = entry.metadata();
+                    if meta.is_ok_and(|m| m.is_dir() && user::is_ours(m.uid())) {
                         found.insert(entry.path().display().to_string());
                         below.push(entry.path());
                     }

@@ -1,7 +1,7 @@
 //! `wherry create`.
 
 use super::flags::CreateFlags;
-use super::image;
+use super::image::{self, Found};
 use crate::cli::{Front, Verb, stdout};
 use crate::container::create::{CreateRequest, Created, create};
 use crate::engine::Engine;
@@ -21,31 +21,29 @@ impl Verb for CreateArgs {
         let (image, command) = self.flags.split(self.words);
         let request = self.flags.into_request(&image, command)?;
         let engine = Engine::open()?;
-        let created = make(&engine, front, request, quiet)?;
+        let found = find(&engine, front, &request, quiet)?;
+        let created = make(&engine, request, &found)?;
         stdout::line(&created.container.id)?;
         Ok(0)
     }
 }
 
-/// Finds or pulls the image and makes the container.
-pub fn make(
-    engine: &Engine,
-    front: &Front,
-    request: CreateRequest,
-    quiet: bool,
-) -> Result<Created> {
-    let found = image::obtain(engine, front, &request, quiet)?;
+/// Finds or pulls the image.
+pub fn find(engine: &Engine, front: &Front, request: &CreateRequest, quiet: bool) -> Result<Found> {
+    let found = image::obtain(engine, front, request, quiet)?;
     if let Some((_, settings)) = &found {
-        image::warn_of_platform(front, &request, settings);
+        image::warn_of_platform(front, request, settings);
     }
+    Ok(found)
+}
+
+/// Makes the container.
+pub fn make(engine: &Engine, request: CreateRequest, found: &Found) -> Result<Created> {
     // Nothing that the image needs is collected before the container holds it.
     let _lease = found
         .is_some()
         .then(|| engine.store()?.lease())
         .transpose()?;
-    create(
-        engine,
-        request,
-        found.as_ref().map(|(image, settings)| (image, settings)),
-    )
+    let image = found.as_ref().map(|(image, settings)| (image, settings));
+    create(engine, request, image)
 }

@@ -11,12 +11,15 @@ use crate::image::reference::Reference;
 use crate::store::Image;
 
 /// The image and its settings; `None` with `--rootfs`.
+pub type Found = Option<(Image, ImageConfig)>;
+
+/// Looks in the store, or pulls.
 pub fn obtain(
     engine: &Engine,
     front: &Front,
     request: &CreateRequest,
     quiet: bool,
-) -> Result<Option<(Image, ImageConfig)>> {
+) -> Result<Found> {
     if request.rootfs.is_some() {
         return Ok(None);
     }

@@ -6,7 +6,7 @@ use crate::cli::{Front, Verb, stdout};
 use crate::container::attach::attach;
 use crate::container::relay::{RelayOptions, parse_detach_keys};
 use crate::container::remove;
-use crate::container::start::launch;
+use crate::container::start::{Way, launch};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -41,13 +41,21 @@ impl Verb for RunArgs {
             request.config.stdin_once = false;
         }
         let engine = Engine::open()?;
-        let created = create::make(&engine, front, request, quiet)?;
+        let found = create::find(&engine, front, &request, quiet)?;
+        let way = Way::prepare(&engine)?;
+        let created = create::make(&engine, request, &found)?;
         if detach {
             stdout::line(&created.container.id)?;
         }
         let (id, name) = (created.container.id.clone(), created.state.name.clone());
         let auto_remove = created.container.host_config.auto_remove;
-        let launched = match launch(&engine, created.container, created.state, streams::size()) {
+        let launched = match launch(
+            &engine,
+            created.container,
+            created.state,
+            streams::size(),
+            way,
+        ) {
             Ok(launched) => launched,
             Err(e) => {
                 // A monitor that came to be has removed it already.
