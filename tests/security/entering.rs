@@ -246,6 +246,7 @@ fn the_callers_terminal_is_not_passed_in() {
             .env
             .wherry_command(cage.arguments(&["run", "--rm"], options, &push));
         let mut pty = Pty::spawn(&command, 24, 80);
+        pty.expect("ed\r\n");
         assert_eq!(pty.wait(), 0, "{}", pty.text());
         pty.text()
     };

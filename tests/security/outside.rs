@@ -182,8 +182,9 @@ fn controls_are_spelled_out() {
     // A template gives scripts what there is, and a person what can be seen.
     let raw = ["ps", "-a", "--format", "{{.Labels}}"];
     assert!(cage.env.ok(raw).contains(evil));
-    for command in [&raw[..], &["inspect", "box"]] {
+    for (command, end) in [(&raw[..], "x\r\n"), (&["inspect", "box"], "\r\n]")] {
         let mut pty = Pty::spawn(&cage.env.wherry_command(command), 24, 200);
+        pty.expect(end);
         assert_eq!(pty.wait(), 0);
         let seen = pty.text();
         assert!(seen.contains("]0;owned"), "{seen:?}");

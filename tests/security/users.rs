@@ -104,7 +104,8 @@ fn the_primary_group_is_among_the_groups() {
 fn hostile_passwd_files() {
     let canary = Canary::plant();
     let limit = Duration::from_secs(5);
-    let twists: [(&str, fn(&mut Tree)); 5] = [
+    type Twist = fn(&mut Tree);
+    let twists: [(&str, Twist); 5] = [
         ("/etc/shadow", |t| {
             t.remove("etc/passwd").symlink("etc/passwd", "/etc/shadow");
         }),
