@@ -203,7 +203,10 @@ fn check(container: &Container) -> Result<()> {
     }
     let config = &container.config;
     // Both go into files of lines and words.
-    for (what, name) in [("hostname", &config.hostname), ("domainname", &config.domainname)] {
+    for (what, name) in [
+        ("hostname", &config.hostname),
+        ("domainname", &config.domainname),
+    ] {
         if name.len() > 64 || !name.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(Error::invalid(format!(
                 "invalid {what}: \"{}\"",
