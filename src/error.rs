@@ -212,7 +212,6 @@ fn from_io(e: &std::io::Error, message: String) -> Error {
     let kind = match e.kind() {
         K::NotFound => Kind::NotFound,
         K::PermissionDenied => Kind::Denied,
-        K::BrokenPipe => Kind::BrokenPipe,
         _ => Kind::Internal,
     };
     let error = Error::new(kind, format!("{message}: {}", reason(e)));

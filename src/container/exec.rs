@@ -51,7 +51,12 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
     let (streams, ends) = make_streams(request, detach)?;
     let (parent, child_end) = sync::pair().context(|| "cannot make a socket pair")?;
     set_oom_score(container.host_config.oom_score_adj);
-    enter(&init, container.host_config.network_mode == "host")?;
+    // The container may end under our hands.
+    let ended = |e| match pidfd::wait_end(&init, Some(Duration::ZERO)) {
+        Ok(true) => kill::not_running(&id),
+        _ => e,
+    };
+    enter(&init, container.host_config.network_mode == "host").map_err(ended)?;
     match clone::clone(0, cgroup.as_ref().map(AsRawFd::as_raw_fd)).map_err(explain::clone)? {
         Fork::Child => {
             drop(parent);
@@ -69,7 +74,9 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
                 ends,
                 terminal: None,
             };
-            session.lead(&parent, &process, user, &container)
+            session
+                .lead(&parent, &process, user, &container)
+                .map_err(ended)
         }
     }
 }

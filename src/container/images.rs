@@ -21,7 +21,12 @@ pub fn remove(engine: &Engine, name: &str, force: bool) -> Result<Vec<Removal>> 
 /// namespace.
 pub fn collect(engine: &Engine) -> Result<()> {
     let store = engine.store()?;
-    store.collect(|| layers_in_use(engine))?;
+    match store.collect(|| layers_in_use(engine)) {
+        // What a damaged image or container needs is not known: nothing is
+        // freed before it is mended or removed.
+        Err(e) if e.kind() == Kind::Invalid => return Ok(()),
+        other => other?,
+    }
     if !store.has_garbage()? {
         return Ok(());
     }
@@ -37,8 +42,8 @@ fn uses(engine: &Engine) -> Result<Vec<Use>> {
         let records = containers::config(&engine.paths, &id)
             .and_then(|config| Ok((config, containers::state(&engine.paths, &id)?)));
         let (config, state) = match records {
-            // Removed meanwhile.
-            Err(e) if e.kind() == Kind::NotFound => continue,
+            // Removed meanwhile, or damaged: no reason to keep any image.
+            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Invalid) => continue,
             other => other?,
         };
         let status = state::truth(&state).status;

@@ -100,15 +100,20 @@ pub fn list(engine: &Engine, which: &Which) -> Result<Vec<Summary>> {
     Ok(found)
 }
 
-/// Reads one container; `None` when it is not there (any more), damaged, of a
-/// newer version, or not running and only running ones are asked for.
+/// Reads one container; `None` when it is not there (any more), of a newer
+/// version, or not running and only running ones are asked for. One that is
+/// damaged is shown as dead, with what can still be told.
 fn read(records: &mut Records, paths: &Paths, id: String, all: bool) -> Option<Summary> {
     let dir = paths.container(&id);
-    let written: State = records.parse(&dir.join("state.json"))?;
-    let state = if written.version <= VERSION {
-        truth(&written)
-    } else {
-        return None;
+    let state = match records.parse::<State>(&dir.join("state.json")) {
+        Some(written) if written.version <= VERSION => truth(&written),
+        Some(_) => return None,
+        None if dir.exists() => State {
+            status: Status::Dead,
+            name: containers::name_of(paths, &id),
+            ..State::default()
+        },
+        None => return None,
     };
     if !all
         && !matches!(
@@ -118,7 +123,11 @@ fn read(records: &mut Records, paths: &Paths, id: String, all: bool) -> Option<S
     {
         return None;
     }
-    let asked: Asked = records.parse(&dir.join("config.json"))?;
+    let asked = match records.parse::<Asked>(&dir.join("config.json")) {
+        Some(asked) => asked,
+        None if dir.exists() => Asked::default(),
+        None => return None,
+    };
     (asked.version <= VERSION).then(|| Summary {
         image: asked.config.image.clone(),
         id,

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Attachment {
     /// The way out of the default network.
     uplink: Option<Uplink>,
-    run_dir: PathBuf,
+    dir: PathBuf,
     listeners: Vec<Listener>,
     warnings: RefCell<Vec<String>>,
     helper: Cell<Option<Helper>>,
@@ -34,7 +34,7 @@ impl Attachment {
         let host = &container.host_config;
         let mut attachment = Self {
             uplink: None,
-            run_dir: engine.paths.run_container(&container.id),
+            dir: engine.paths.container(&container.id),
             listeners: Vec::new(),
             warnings: RefCell::default(),
             helper: Cell::new(None),
@@ -133,7 +133,7 @@ impl Attachment {
         let target = Target {
             userns: paths.userns.as_ref().map(PathBuf::from),
             netns: PathBuf::from(&paths.netns),
-            run_dir: self.run_dir.clone(),
+            dir: self.dir.clone(),
         };
         match uplink
             .start(target)

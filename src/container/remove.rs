@@ -26,10 +26,17 @@ pub fn remove(engine: &Engine, wanted: &str, force: bool) -> Result<()> {
         Err(e) if e.kind() == Kind::NotFound && force => return Ok(()),
         other => other?,
     };
+    if force {
+        // Started again by somebody; nobody can any more.
+        kill_now(engine, &id)?;
+    }
     let now = match state::settle(paths, &id) {
         Err(e) if e.kind() == Kind::NotFound && force => return Ok(()),
         // A damaged record is no reason to keep the container.
-        Err(e) if e.kind() == Kind::Invalid && force => State::default(),
+        Err(e) if e.kind() == Kind::Invalid && force => State {
+            name: containers::name_of(paths, &id),
+            ..State::default()
+        },
         other => other?,
     };
     match now.status {
@@ -54,8 +61,13 @@ fn kill_now(engine: &Engine, id: &str) -> Result<()> {
         let _ = pidfd::signal(&init, libc::SIGKILL);
         pidfd::wait_end(&init, None).context(|| format!("cannot wait for container {id}"))?;
     }
-    if let Some(monitor) = now.monitor {
-        state::wait_process(monitor);
+    // One that hangs, or whose reader does, is not waited for for ever.
+    if let Some(monitor) = state::monitor(&state)
+        && !state::wait_process(monitor)
+        && let Some(monitor) = pidfd::open(monitor.pid).ok().filter(|_| monitor.lives())
+    {
+        let _ = pidfd::signal(&monitor, libc::SIGKILL);
+        let _ = pidfd::wait_end(&monitor, None);
     }
     Ok(())
 }
@@ -75,6 +87,7 @@ pub fn discard(engine: &Engine, id: &str, name: &str, lock: Lock) -> Result<()> 
 fn hide_and_destroy(engine: &Engine, id: &str, name: &str, lock: Lock) -> Result<()> {
     let gone = containers::hide(&engine.paths, id, name)?;
     let _ = std::fs::remove_dir_all(engine.paths.run_container(id));
+    crate::network::uplink::stop(&gone);
     remove_cgroup(&gone, id);
     drop(lock);
     if nothing_of_others(&gone) && containers::destroy(&gone).is_ok() {

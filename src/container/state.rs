@@ -45,7 +45,7 @@ pub fn truth(state: &State) -> State {
 pub fn settle(paths: &Paths, id: &str) -> Result<State> {
     let mut state = containers::state(paths, id)?;
     if state.init.is_some_and(|p| !p.lives())
-        && let Some(monitor) = state.monitor
+        && let Some(monitor) = monitor(&state)
     {
         wait_process(monitor);
         state = containers::state(paths, id)?;
@@ -56,8 +56,8 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
         if !now.cgroup.is_empty() {
             crate::cgroup::remove(std::path::Path::new(&now.cgroup));
         }
+        crate::network::uplink::stop(&paths.container(id));
         let run_dir = paths.run_container(id);
-        crate::network::uplink::stop(&run_dir);
         crate::runtime::fuse::stop(&run_dir);
         let _ = std::fs::remove_dir_all(run_dir);
         containers::write_state(paths, id, &now, Durability::Fast)?;
@@ -65,11 +65,20 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
     Ok(now)
 }
 
-/// Waits for a process to end; it has little left to do.
-pub fn wait_process(process: procfs::Process) {
-    if let Ok(fd) = pidfd::open(process.pid)
-        && process.lives()
-    {
-        let _ = pidfd::wait_end(&fd, Some(Duration::from_secs(10)));
+/// The monitor of a container that was started since the last boot: before
+/// it, the numbers were those of somebody else.
+pub fn monitor(state: &State) -> Option<procfs::Process> {
+    let same_boot = procfs::boot_id().is_ok_and(|id| id == state.boot_id);
+    state.monitor.filter(|_| same_boot)
+}
+
+/// Waits for a process to end; it has little left to do. False: it has not
+/// after 10 s.
+pub fn wait_process(process: procfs::Process) -> bool {
+    match pidfd::open(process.pid) {
+        Ok(fd) if process.lives() => {
+            pidfd::wait_end(&fd, Some(Duration::from_secs(10))).unwrap_or(true)
+        }
+        _ => true,
     }
 }

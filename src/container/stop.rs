@@ -55,7 +55,7 @@ pub fn stop(engine: &Engine, wanted: &str, options: &StopOptions) -> Result<()> 
 pub fn settle(engine: &Engine, id: &str) -> Result<()> {
     let paths = &engine.paths;
     let now = containers::state(paths, id).ok();
-    if let Some(monitor) = now.and_then(|s| s.monitor) {
+    if let Some(monitor) = now.as_ref().and_then(state::monitor) {
         state::wait_process(monitor);
     }
     let Ok(lock) = containers::lock(paths, id) else {

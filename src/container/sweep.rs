@@ -35,6 +35,7 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
     for dir in &garbage {
         let id = dir.file_name().and_then(|name| name.to_str());
         if let Some(id) = id.and_then(containers::hidden_id) {
+            crate::network::uplink::stop(dir);
             super::remove::remove_cgroup(dir, id);
         }
     }
@@ -49,7 +50,7 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
     monitors::restore(&engine.paths.monitors(), dead, &needed)
 }
 
-/// Volatile files, and helpers, of containers that are no more.
+/// Volatile files of containers that are no more.
 fn clear_run_directories(engine: &Engine) {
     let Ok(entries) = std::fs::read_dir(engine.paths.run().join("containers")) else {
         return;
@@ -57,7 +58,6 @@ fn clear_run_directories(engine: &Engine) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         if !engine.paths.containers().join(&name).exists() {
-            crate::network::uplink::stop(&entry.path());
             crate::runtime::fuse::stop(&entry.path());
             let _ = std::fs::remove_dir_all(entry.path());
         }

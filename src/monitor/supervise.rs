@@ -384,9 +384,8 @@ fn finish(job: &Job, mut state: State, life: Life, ended: Ended) {
 
 /// Before anybody is told: until then they work on the container's files.
 fn end_helpers(job: &Job) {
-    let run_dir = job.paths.run_container(&job.id);
-    crate::network::uplink::stop(&run_dir);
-    crate::runtime::fuse::stop(&run_dir);
+    crate::network::uplink::stop(&job.paths.container(&job.id));
+    crate::runtime::fuse::stop(&job.paths.run_container(&job.id));
 }
 
 fn clean_up(job: &Job) {

@@ -4,7 +4,8 @@
 //! Runs in the host's user namespace, where the helpers want to be started
 //! (pasta of 2023 cannot open a namespace from within another one). The helper
 //! lives as long as the container and not as the monitor: its pid is kept in
-//! the container's run directory, and whoever finds the container ended (the
+//! the container's directory, because the run directory goes with a logout
+//! and the container does not. Whoever finds the container ended (the
 //! monitor, or the next command when the monitor was killed) calls [`stop`].
 
 use crate::error::{Context, Error, Result};
@@ -58,8 +59,8 @@ pub struct Target {
     pub userns: Option<PathBuf>,
     /// The network namespace, as a path that stays valid as long.
     pub netns: PathBuf,
-    /// The container's directory below the run root.
-    pub run_dir: PathBuf,
+    /// The container's directory below the data root.
+    pub dir: PathBuf,
 }
 
 /// A helper on its way.
@@ -121,7 +122,7 @@ impl Starting {
             }
             let Starting { rest, target, .. } = starting;
             if rest.is_empty() {
-                stop(&target.run_dir);
+                stop(&target.dir);
                 return Err(no_way_out(&reasons));
             }
             starting = launch(rest, target)?;
@@ -134,20 +135,20 @@ impl Starting {
             Helpers::Pasta => self.pasta_ready(deadline),
             Helpers::Slirp => self.slirp_ready(deadline),
         };
-        let run_dir = &self.target.run_dir;
+        let dir = &self.target.dir;
         let failure = match ready {
             Ok(Some(pid)) => match procfs::start_time(pid) {
                 Some(start_time) => {
                     let helper = Helper { pid, start_time };
                     // Without its note nobody would end it.
-                    return helper.save(run_dir).map(|()| helper).map_err(|e| {
+                    return helper.save(dir).map(|()| helper).map_err(|e| {
                         helper.terminate();
                         e.to_string()
                     });
                 }
-                None => last_words(run_dir),
+                None => last_words(dir),
             },
-            Ok(None) => last_words(run_dir),
+            Ok(None) => last_words(dir),
             Err(e) => e.to_string(),
         };
         let _ = self.child.kill();
@@ -171,7 +172,7 @@ impl Starting {
         if !status.success() {
             return Ok(None);
         }
-        let file = self.target.run_dir.join(PID_FILE);
+        let file = self.target.dir.join(PID_FILE);
         let text = std::fs::read_to_string(&file)
             .context(|| format!("cannot read \"{}\"", file.display()))?;
         Ok(text.trim().parse().ok().filter(|pid| *pid > 1))
@@ -199,34 +200,40 @@ impl Starting {
 
 /// Ends the helper of a container, if it has one. Takes what is there as it
 /// is and never fails: also for containers whose monitor or host died.
-pub fn stop(run_dir: &Path) {
+pub fn stop(dir: &Path) {
     // pasta ends when the link is gone, even one whose pid we never learned.
-    let _ = std::fs::remove_file(run_dir.join(LINK));
-    if let Some(helper) = Helper::load(run_dir) {
+    let _ = std::fs::remove_file(dir.join(LINK));
+    if let Some(helper) = Helper::load(dir) {
         helper.terminate();
     }
     for file in [PID_FILE, LOG_FILE] {
-        let _ = std::fs::remove_file(run_dir.join(file));
+        let _ = std::fs::remove_file(dir.join(file));
     }
 }
 
 impl Helper {
-    /// The helper noted in a container's run directory, if it still lives.
-    pub fn load(run_dir: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(run_dir.join(PID_FILE)).ok()?;
-        let (pid, start_time) = text.trim().split_once(' ')?;
+    /// The helper noted in a container's directory, if it still lives.
+    pub fn load(dir: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(dir.join(PID_FILE)).ok()?;
+        let mut words = text.split_whitespace();
         let helper = Self {
-            pid: pid.parse().ok()?,
-            start_time: start_time.parse().ok()?,
+            pid: words.next()?.parse().ok()?,
+            start_time: words.next()?.parse().ok()?,
         };
-        (helper.pid > 1 && procfs::start_time(helper.pid) == Some(helper.start_time))
-            .then_some(helper)
+        let same_boot = procfs::boot_id().ok()? == words.next()?;
+        let lives = || procfs::start_time(helper.pid) == Some(helper.start_time);
+        (same_boot && helper.pid > 1 && lives()).then_some(helper)
     }
 
-    fn save(self, run_dir: &Path) -> Result<()> {
-        let file = run_dir.join(PID_FILE);
+    fn save(self, dir: &Path) -> Result<()> {
+        let file = dir.join(PID_FILE);
         // pasta's own file, if there is one, belongs to us as well: replaced.
-        std::fs::write(&file, format!("{} {}\n", self.pid, self.start_time))
+        procfs::boot_id()
+            .map_err(std::io::Error::from)
+            .and_then(|boot| {
+                let text = format!("{} {} {boot}\n", self.pid, self.start_time);
+                std::fs::write(&file, text)
+            })
             .context(|| format!("cannot write \"{}\"", file.display()))
     }
 
@@ -267,7 +274,7 @@ fn no_way_out(reasons: &[String]) -> Error {
 
 fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
     let program = programs.remove(0);
-    let dir = &target.run_dir;
+    let dir = &target.dir;
     let log = dir.join(LOG_FILE);
     let mut options = File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
@@ -289,7 +296,8 @@ fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
             let note = dir.join(PID_FILE);
             let file =
                 File::create(&note).context(|| format!("cannot write \"{}\"", note.display()))?;
-            program::note(&mut command, file.into());
+            let boot = procfs::boot_id().context(|| "cannot read the boot id")?;
+            program::note(&mut command, file.into(), format!(" {boot}\n"));
             ready = Some(ours);
         }
     }
@@ -308,7 +316,7 @@ fn launch(mut programs: Vec<Program>, target: Target) -> Result<Starting> {
 /// Without `--no-map-gw` containers would reach the host's 127.0.0.1 at the
 /// gateway; without the `-t` to `-U` pasta publishes ports by itself.
 fn pasta_arguments(target: &Target) -> Result<Vec<String>> {
-    let link = target.run_dir.join(LINK);
+    let link = target.dir.join(LINK);
     let _ = std::fs::remove_file(&link);
     symlink(&target.netns, &link).context(|| format!("cannot make \"{}\"", link.display()))?;
     let words = "--quiet --config-net --ipv4-only --no-map-gw -t none -u none -T none -U none";
@@ -319,7 +327,7 @@ fn pasta_arguments(target: &Target) -> Result<Vec<String>> {
     option("-n", PREFIX.to_string());
     option("-g", GATEWAY.to_string());
     option("--dns-forward", DNS.to_string());
-    option("-P", text(&target.run_dir.join(PID_FILE)));
+    option("-P", text(&target.dir.join(PID_FILE)));
     option("--netns", text(&link));
     match &target.userns {
         Some(userns) => option("--userns", text(userns)),
@@ -347,9 +355,9 @@ fn text(path: &Path) -> String {
 }
 
 /// The last line that the helper wrote.
-fn last_words(run_dir: &Path) -> String {
+fn last_words(dir: &Path) -> String {
     let mut log = String::new();
-    if let Ok(file) = File::open(run_dir.join(LOG_FILE)) {
+    if let Ok(file) = File::open(dir.join(LOG_FILE)) {
         let _ = file.take(64 << 10).read_to_string(&mut log);
     }
     let noise = |line: &&str| {
@@ -423,8 +431,12 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = sleeper.id();
+        let boot = procfs::boot_id().unwrap();
+        let start_time = procfs::start_time(pid.cast_signed()).unwrap();
         for text in [
-            format!("{pid} 1\n"),
+            format!("{pid} 1 {boot}\n"),
+            format!("{pid} {start_time} 01234567-89ab-cdef-0123-456789abcdef\n"),
+            format!("{pid} {start_time}\n"),
             format!("{pid}\n"),
             "-1 5\n".into(),
             "x y\n".into(),

@@ -226,7 +226,7 @@ pub fn find(paths: &Paths, wanted: &str) -> Result<String> {
 }
 
 fn exists(paths: &Paths, id: &str) -> bool {
-    crate::text::id::is_full(id) && paths.container(id).join("state.json").exists()
+    crate::text::id::is_full(id) && paths.container(id).exists()
 }
 
 /// Reads what was asked for.
@@ -250,14 +250,39 @@ pub fn write_state(paths: &Paths, id: &str, state: &State, durability: Durabilit
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path, id: &str) -> Result<T> {
     let text = match std::fs::read(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::not_found(format!("No such container: {id}")));
-        }
+        // A container that is removed vanishes as a whole.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => match path.parent() {
+            Some(dir) if dir.exists() => {
+                let missing = format!("the record \"{}\" is missing", path.display());
+                return Err(removable(Error::invalid(missing), id));
+            }
+            _ => return Err(Error::not_found(format!("No such container: {id}"))),
+        },
         other => other.context(|| format!("cannot read \"{}\"", path.display()))?,
     };
     serde_json::from_slice(&text)
         .context(|| format!("the record \"{}\" is damaged", path.display()))
-        .map_err(|e| e.hint(format!("`wherry rm -f {id}` removes the container")))
+        .map_err(|e| removable(e, id))
+}
+
+fn removable(error: Error, id: &str) -> Error {
+    error.hint(format!("`wherry rm -f {id}` removes the container"))
+}
+
+/// The name that the container has by the directory of names: for one whose
+/// own record is damaged. Empty when there is none.
+pub fn name_of(paths: &Paths, id: &str) -> String {
+    let entries = std::fs::read_dir(paths.names());
+    entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .find(|entry| {
+            let owner = std::fs::read_to_string(entry.path());
+            owner.is_ok_and(|owner| owner.split(' ').next() == Some(id))
+        })
+        .and_then(|entry| entry.file_name().into_string().ok())
+        .unwrap_or_default()
 }
 
 fn check_version(version: u32, id: &str) -> Result<()> {

@@ -122,7 +122,7 @@ impl Store {
 
     /// Reads config and layers of an image that is about to become visible,
     /// and puts all of it on the disk.
-    fn check_complete(&self, manifest: &Descriptor) -> Result<Facts> {
+    pub(super) fn check_complete(&self, manifest: &Descriptor) -> Result<Facts> {
         let document = self.read_manifest(&manifest.digest, Some(&manifest.media_type))?;
         let id = document.config.digest.clone();
         let config = ImageConfig::parse(&self.read_blob(&id, MAX_DOCUMENT)?)?;

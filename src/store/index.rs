@@ -5,15 +5,16 @@
 //! other tools are kept as they are. Changes go through [`Store::edit_index`].
 
 use super::Store;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock;
 use crate::fs::replace::{self, Durability};
 use crate::image::digest::Digest;
-use crate::image::manifest::OCI_INDEX;
+use crate::image::manifest::{Descriptor, Document, MAX_DOCUMENT, OCI_INDEX};
 use crate::image::reference::Reference;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const LIMIT: u64 = 64 << 20;
 
@@ -194,7 +195,8 @@ impl Store {
         }
         let bytes = self.read_index_file()?;
         let index: Index = serde_json::from_slice(&bytes)
-            .context(|| format!("image index \"{}\" is damaged", path.display()))?;
+            .context(|| format!("image index \"{}\" is damaged", path.display()))
+            .map_err(|e| e.hint("pulling any image mends it: the others stay, without names"))?;
         if index.schema_version != 2 {
             return Err(Error::unsupported(format!(
                 "image index \"{}\" has version {}, only 2 is known",
@@ -214,12 +216,40 @@ impl Store {
         }
     }
 
+    /// The index from the manifests that are there, for one that is damaged.
+    /// Images whose layers are not all there are left out, and names are lost.
+    fn rebuild_index(&self) -> Result<Index> {
+        let mut index = Index::default();
+        for algorithm in ["sha256", "sha512"] {
+            for path in super::collect::list(&self.images.join("blobs").join(algorithm))? {
+                index.manifests.extend(self.rebuild_entry(algorithm, &path));
+            }
+        }
+        Ok(index)
+    }
+
+    fn rebuild_entry(&self, algorithm: &str, path: &Path) -> Option<Entry> {
+        let hex = path.file_name()?.to_str()?;
+        let digest = Digest::parse(&format!("{algorithm}:{hex}")).ok()?;
+        let bytes = self.read_blob(&digest, MAX_DOCUMENT).ok()?;
+        let Ok(Document::Manifest(manifest)) = Document::parse(&bytes, None) else {
+            return None;
+        };
+        let size = bytes.len() as u64;
+        let descriptor = Descriptor::new(&manifest.media_type, digest.clone(), size);
+        let facts = self.check_complete(&descriptor).ok()?;
+        Some(Entry::new(&manifest.media_type, &digest, size, &facts))
+    }
+
     /// Changes the index under its lock. Nothing is written when `change`
     /// fails; what it returns is durable once this returns.
     pub(super) fn edit_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
         self.prepare()?;
         let _lock = lock::exclusive(&self.index_lock())?;
-        let mut index = self.read_index()?;
+        let mut index = match self.read_index() {
+            Err(e) if e.kind() == Kind::Invalid => self.rebuild_index()?,
+            other => other?,
+        };
         let out = change(&mut index)?;
         let mut bytes = serde_json::to_vec(&index).context(|| "cannot write the image index")?;
         bytes.push(b'\n');

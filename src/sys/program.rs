@@ -57,18 +57,18 @@ pub fn command(program: &Path) -> Command {
     command
 }
 
-/// Has the process write "PID STARTTIME" into `file` before it becomes the
-/// program: whoever starts it may be killed before he could.
-pub fn note(command: &mut Command, file: OwnedFd) {
+/// Has the process write "PID STARTTIME" and `rest` into `file` before it
+/// becomes the program: whoever starts it may be killed before he could.
+pub fn note(command: &mut Command, file: OwnedFd, rest: String) {
     // SAFETY: the closure makes system calls, and formats on the stack.
     unsafe {
         command.pre_exec(move || {
             let pid = std::process::id().cast_signed();
             let start_time = procfs::start_time(pid).ok_or(std::io::ErrorKind::NotFound)?;
-            let mut text = [0u8; 48];
-            let mut rest = &mut text[..];
-            writeln!(rest, "{pid} {start_time}")?;
-            let left = rest.len();
+            let mut text = [0u8; 96];
+            let mut free = &mut text[..];
+            write!(free, "{pid} {start_time}{rest}")?;
+            let left = free.len();
             nix::unistd::write(&file, &text[..text.len() - left])?;
             Ok(())
         });
@@ -106,10 +106,14 @@ mod tests {
         let path = std::env::temp_dir().join(format!("wherry-note-{}", std::process::id()));
         let mut sh = command(Path::new("/bin/sh"));
         sh.args(["-c", "cat $0", path.to_str().unwrap()]);
-        note(&mut sh, std::fs::File::create(&path).unwrap().into());
+        note(
+            &mut sh,
+            std::fs::File::create(&path).unwrap().into(),
+            " more\n".into(),
+        );
         let child = sh.stdout(std::process::Stdio::piped()).spawn().unwrap();
         let start_time = procfs::start_time(child.id().cast_signed());
-        let want = format!("{} {}\n", child.id(), start_time.unwrap());
+        let want = format!("{} {} more\n", child.id(), start_time.unwrap());
         let seen = child.wait_with_output().unwrap();
         assert_eq!(String::from_utf8(seen.stdout).unwrap(), want);
         std::fs::remove_file(path).unwrap();

@@ -68,15 +68,15 @@ fn greet(netns: &OwnedFd, address: &'static str, port: u16) {
 /// A process with a network namespace of its own, and the run directory.
 struct Container {
     init: Child,
-    run_dir: PathBuf,
+    dir: PathBuf,
     own_user_namespace: bool,
 }
 
 impl Container {
     fn new(name: &str, own_user_namespace: bool) -> Self {
-        let run_dir = std::env::temp_dir().join(format!("wherry-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&run_dir);
-        std::fs::create_dir_all(&run_dir).unwrap();
+        let dir = std::env::temp_dir().join(format!("wherry-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
         let user = ["--user", "--map-root-user"];
         let init = Command::new("unshare")
             .args(if own_user_namespace { &user[..] } else { &[] })
@@ -86,7 +86,7 @@ impl Container {
             .unwrap();
         let container = Self {
             init,
-            run_dir,
+            dir,
             own_user_namespace,
         };
         let started =
@@ -104,7 +104,7 @@ impl Container {
         Target {
             userns: self.own_user_namespace.then(|| path("user")),
             netns: path("net"),
-            run_dir: self.run_dir.clone(),
+            dir: self.dir.clone(),
         }
     }
 
@@ -139,10 +139,10 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        uplink::stop(&self.run_dir);
+        uplink::stop(&self.dir);
         let _ = self.init.kill();
         let _ = self.init.wait();
-        let _ = std::fs::remove_dir_all(&self.run_dir);
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -169,7 +169,7 @@ fn check(container: &Container, expected: &[&str]) {
         "{}",
         name_of(helper)
     );
-    assert_eq!(Helper::load(&container.run_dir), Some(helper));
+    assert_eq!(Helper::load(&container.dir), Some(helper));
     let addresses = container.addresses();
     assert!(
         addresses.contains("eth0") && addresses.contains("10.0.2.100/24"),
@@ -196,9 +196,9 @@ fn check(container: &Container, expected: &[&str]) {
             "{address}: {answer:?}"
         );
     }
-    uplink::stop(&container.run_dir);
+    uplink::stop(&container.dir);
     gone(helper);
-    assert_eq!(std::fs::read_dir(&container.run_dir).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(&container.dir).unwrap().count(), 0);
 }
 
 fn gone(helper: Helper) {
@@ -267,7 +267,7 @@ fn a_namespace_that_is_gone_is_an_error_and_leaves_nothing() {
         );
         assert!(error.to_string().contains("; slirp4netns: "), "{error}");
         assert!(error.hint_text().unwrap().contains("default route"));
-        assert_eq!(std::fs::read_dir(&container.run_dir).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(&container.dir).unwrap().count(), 0);
     });
 }
 
@@ -291,10 +291,10 @@ fn a_helper_is_found_and_ended_by_another_process() {
         container.init.kill().unwrap();
         container.init.wait().unwrap();
         std::thread::sleep(Duration::from_millis(100));
-        assert_eq!(Helper::load(&container.run_dir), Some(helper));
-        uplink::stop(&container.run_dir);
+        assert_eq!(Helper::load(&container.dir), Some(helper));
+        uplink::stop(&container.dir);
         gone(helper);
-        assert_eq!(Helper::load(&container.run_dir), None);
+        assert_eq!(Helper::load(&container.dir), None);
     });
 }
 
