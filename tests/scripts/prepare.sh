@@ -76,3 +76,12 @@ need_namespaces() {
     as_user "$1" unshare --user true ||
         die "the kernel does not let $1 make user namespaces (see user_namespaces(7), user.max_user_namespaces)"
 }
+
+# need_tun: that users may open it, as udev has it on every Debian; a machine
+# without udev may differ, and the helpers of rootless networks need it.
+need_tun() {
+    [ -c /dev/net/tun ] || return 0
+    [ "$(stat -c %a /dev/net/tun)" = 666 ] && return
+    say "letting users open /dev/net/tun until the next boot"
+    as_root chmod 0666 /dev/net/tun
+}
