@@ -35,6 +35,33 @@ pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> 
     Ok(())
 }
 
+/// The same for a small JSON record, also on a full disk: there the old file is
+/// written over, by one call and with blanks to its old length.
+pub fn replace_record(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
+    let replaced = replace(path, bytes, durability);
+    match replaced {
+        Err(_) if is_full(path) && write_over(path, bytes).is_ok() => Ok(()),
+        other => other,
+    }
+}
+
+fn is_full(path: &Path) -> bool {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    nix::sys::statvfs::statvfs(parent).is_ok_and(|fs| fs.blocks_available() < 16)
+}
+
+fn write_over(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let mut padded = bytes.to_vec();
+    padded.resize(bytes.len().max(length.min(1 << 16)), b' ');
+    file.write_all_at(&padded, 0)
+}
+
 /// fsync of the directory that holds `path`: makes a rename durable.
 pub fn sync_parent(path: &Path) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new("/"));
@@ -82,6 +109,19 @@ fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> std::io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_over_to_the_old_length() {
+        let path = std::env::temp_dir().join(format!("wherry-over-{}", std::process::id()));
+        std::fs::write(&path, "{\"a\":12345}").unwrap();
+        for record in ["{}", "{\"abc\":1234567890}", "[1]"] {
+            write_over(&path, record.as_bytes()).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(text.trim_end(), record);
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(write_over(&path, b"{}").is_err());
+    }
 
     #[test]
     fn replaces_and_leaves_no_temporary() {

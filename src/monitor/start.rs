@@ -4,8 +4,9 @@
 use super::job::Job;
 use super::protocol::{self, End, Kind, Network, UplinkPaths};
 use crate::error::{Context, Error, Result};
-use crate::fs::replace::{Durability, replace};
+use crate::fs::replace::Durability;
 use crate::record::container::{State, Status};
+use crate::record::containers;
 use crate::runtime::child::{self, Streams};
 use crate::runtime::explain;
 use crate::runtime::fuse;
@@ -117,13 +118,9 @@ fn begin(job: &mut Job, client: &End, parent: &ParentEnd, pid: i32) -> Result<Be
     if !network.address.is_empty() {
         write_state(job, &state)?;
     }
-    parent.user(&user).map_err(|_| {
-        Error::invalid(format!(
-            "user \"{}\" is in more than {} groups",
-            job.user,
-            sync::MAX_GROUPS
-        ))
-    })?;
+    parent
+        .user(&user)
+        .map_err(|errno| explain::user(&job.user, errno))?;
     match hear(job, parent)? {
         Heard::End => Ok(Begun {
             ready,
@@ -256,9 +253,7 @@ fn record_running(job: &Job, pid: i32) -> Result<State> {
 }
 
 pub fn write_state(job: &Job, state: &State) -> Result<()> {
-    let text = serde_json::to_vec(state).context(|| "cannot write the container's state")?;
-    let path = job.paths.container(&job.id).join("state.json");
-    replace(&path, &text, Durability::Fast)
+    containers::write_state(&job.paths, &job.id, state, Durability::Fast)
 }
 
 /// upper and work of the overlay.

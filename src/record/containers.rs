@@ -8,7 +8,7 @@
 use super::container::{Container, State, VERSION};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock::{self, Lock};
-use crate::fs::replace::{self, Durability, replace};
+use crate::fs::replace::{self, Durability, replace_record};
 use crate::paths::Paths;
 use crate::sys::procfs::Process;
 use std::io::Write;
@@ -78,7 +78,7 @@ impl<'a> New<'a> {
     }
 
     fn link(&self, temporary: &Path, path: &Path, name: &str) -> Result<()> {
-        for _ in 0..2 {
+        for _ in 0..3 {
             match std::fs::hard_link(temporary, path) {
                 Ok(()) => return Ok(()),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -87,8 +87,12 @@ impl<'a> New<'a> {
             if let Some(owner) = owner_of(self.paths, path) {
                 return Err(name_taken(name, &owner));
             }
-            // Its owner never came to be, or is no more.
-            let _ = std::fs::remove_file(path);
+            // Its owner never came to be, or is no more. Looked at again under
+            // the lock: somebody may have taken it meanwhile.
+            let _lock = names_lock(self.paths)?;
+            if owner_of(self.paths, path).is_none() {
+                let _ = std::fs::remove_file(path);
+            }
         }
         Err(name_taken(name, "another container"))
     }
@@ -133,6 +137,11 @@ impl Drop for New<'_> {
         }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Held by whoever takes a name away.
+fn names_lock(paths: &Paths) -> Result<Lock> {
+    lock::exclusive(&paths.data().join("names.lock"))
 }
 
 /// This process, as names of what it makes have it.
@@ -245,7 +254,7 @@ pub fn state(paths: &Paths, id: &str) -> Result<State> {
 
 pub fn write_state(paths: &Paths, id: &str, state: &State, durability: Durability) -> Result<()> {
     let text = serde_json::to_vec(state).context(|| "cannot write the container's state")?;
-    replace(&paths.container(id).join("state.json"), &text, durability)
+    replace_record(&paths.container(id).join("state.json"), &text, durability)
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path, id: &str) -> Result<T> {
@@ -313,6 +322,7 @@ pub fn hide(paths: &Paths, id: &str, name: &str) -> Result<PathBuf> {
         .context(|| format!("cannot remove container {id}"))?;
     let path = paths.names().join(name);
     // Only its own: the name may have gone to another container.
+    let _lock = names_lock(paths);
     if std::fs::read_to_string(&path).is_ok_and(|owner| owner.starts_with(id)) {
         let _ = std::fs::remove_file(path);
     }
@@ -362,6 +372,9 @@ pub fn garbage(paths: &Paths) -> Vec<PathBuf> {
 
 /// Removes names whose container is no more.
 pub fn free_names(paths: &Paths) {
+    let Ok(_lock) = names_lock(paths) else {
+        return;
+    };
     for entry in std::fs::read_dir(paths.names())
         .into_iter()
         .flatten()
