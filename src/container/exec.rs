@@ -5,7 +5,7 @@ use super::plan::{ExecRequest, exec_process};
 use super::relay::{Event, Outcome, Peer, RelayOptions, relay};
 use super::{kill, state};
 use crate::engine::Engine;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::record::container::{Container, State, Status};
 use crate::record::containers;
 use crate::runtime::child::{self, Streams};
@@ -51,13 +51,18 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
     let (streams, ends) = make_streams(request, detach)?;
     let (parent, child_end) = sync::pair().context(|| "cannot make a socket pair")?;
     set_oom_score(container.host_config.oom_score_adj);
-    // The container may end under our hands.
-    let ended = |e| match pidfd::wait_end(&init, Some(Duration::ZERO)) {
-        Ok(true) => kill::not_running(&id),
-        _ => e,
+    // The container may be ending under our hands, our process before its init.
+    let ended = |e: Error| {
+        let over = || pidfd::wait_end(&init, Some(Duration::from_secs(1)));
+        match e.kind() {
+            Kind::Internal if over() == Ok(true) => kill::not_running(&id),
+            _ => e,
+        }
     };
     enter(&init, container.host_config.network_mode == "host").map_err(ended)?;
-    match clone::clone(0, cgroup.as_ref().map(AsRawFd::as_raw_fd)).map_err(explain::clone)? {
+    match clone::clone(0, cgroup.as_ref().map(AsRawFd::as_raw_fd))
+        .map_err(|errno| ended(explain::clone(errno)))?
+    {
         Fork::Child => {
             drop(parent);
             child::join(&mut process, streams, &child_end)
@@ -169,7 +174,7 @@ impl Session {
         let who = users::resolve(user, group_add, &files)?;
         parent
             .user(&who)
-            .map_err(|_| Error::invalid(format!("user \"{user}\" is in too many groups")))?;
+            .map_err(|errno| explain::user(user, errno))?;
         match hear()? {
             Heard::End => Ok(self),
             _ => Err(Error::internal(

@@ -1,7 +1,7 @@
 //! From {step, item, errno} to a sentence and a kind, with the plan at hand.
 
 use super::plan::{Mount, Plan, Process, Root, Source, Step as TreeStep};
-use super::sync::{Failure, Step};
+use super::sync::{Failure, MAX_GROUPS, Step};
 use crate::error::{Error, Kind, reason};
 use nix::errno::Errno;
 use std::ffi::CStr;
@@ -20,6 +20,16 @@ pub fn clone(errno: Errno) -> Error {
         Errno::EAGAIN => error.hint("the limit of processes (ulimit -u) is reached"),
         Errno::EACCES => error.hint("the cgroup of this session may not be left; start wherry from `systemd-run --user --scope`"),
         _ => error,
+    }
+}
+
+/// The process could not be told which user to become.
+pub fn user(name: &str, errno: Errno) -> Error {
+    match errno {
+        Errno::EMSGSIZE => Error::invalid(format!(
+            "user \"{name}\" is in more than {MAX_GROUPS} groups"
+        )),
+        errno => Error::internal(format!("cannot talk to the new process: {}", text(errno))),
     }
 }
 
