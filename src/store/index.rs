@@ -325,20 +325,29 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_index_is_an_error_and_is_not_overwritten() {
+    fn a_damaged_index_is_told_and_made_anew_by_the_next_change() {
         let scratch = Scratch::new("index-damaged");
         let store = scratch.store();
-        store.prepare().unwrap();
-        for bytes in [
-            &b"{"[..],
-            b"",
-            b"[]",
-            b"\0\0\0",
-            br#"{"schemaVersion":3,"manifests":[]}"#,
-        ] {
+        let image = scratch.image("a", "one");
+        for bytes in [&b"{"[..], b"", b"[]", b"\0\0\0"] {
             std::fs::write(store.index_file(), bytes).unwrap();
-            assert!(store.edit_index(|_| Ok(())).is_err());
-            assert_eq!(std::fs::read(store.index_file()).unwrap(), bytes);
+            let error = store.images().unwrap_err();
+            assert!(error.message().contains("is damaged"), "{error}");
+            store.edit_index(|_| Ok(())).unwrap();
+            let images = store.images().unwrap();
+            assert_eq!((images.len(), &images[0].id), (1, &image.id));
+            assert!(images[0].names.is_empty());
         }
+    }
+
+    #[test]
+    fn a_newer_index_is_not_overwritten() {
+        let scratch = Scratch::new("index-newer");
+        let store = scratch.store();
+        store.prepare().unwrap();
+        let newer = br#"{"schemaVersion":3,"manifests":[]}"#;
+        std::fs::write(store.index_file(), newer).unwrap();
+        assert!(store.edit_index(|_| Ok(())).is_err());
+        assert_eq!(std::fs::read(store.index_file()).unwrap(), newer);
     }
 }

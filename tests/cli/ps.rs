@@ -135,7 +135,7 @@ fn forms_and_filters() {
 }
 
 #[test]
-fn what_is_half_made_damaged_or_newer_is_left_out() {
+fn the_damaged_is_dead_and_the_newer_is_left_out() {
     let env = Env::new();
     let records = Records::new(&env);
     fill(&records);
@@ -154,7 +154,20 @@ fn what_is_half_made_damaged_or_newer_is_left_out() {
         std::fs::write(records.dir(n).join("state.json"), text).unwrap();
     }
     std::fs::write(env.path("data/wherry/containers/stray"), "x").unwrap();
-    assert_eq!(env.ok(["ps", "-a"]), all);
+    let dead = ["01", "02", "03", "05", "06"].map(|n| n.repeat(6));
+    let dead = dead.map(|id| format!("{id} Dead"));
+    let args = [
+        "ps",
+        "-a",
+        "-f",
+        "status=dead",
+        "--format",
+        "{{.ID}} {{.Status}}",
+    ];
+    assert_eq!(env.ok(args), dead.join("\n"));
+    let table = env.ok(["ps", "-a"]);
+    let rest: Vec<&str> = table.lines().filter(|l| !l.contains(" Dead ")).collect();
+    assert_eq!(rest.join("\n"), all);
 }
 
 #[test]
