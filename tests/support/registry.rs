@@ -45,6 +45,7 @@ impl Registry {
         );
         let dir = std::env::temp_dir().join(tag);
         private_dir(&dir);
+        std::fs::write(dir.join("auth.json"), "{}").unwrap();
         let mut config = format!(
             "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {}\n  \
              delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:0\n",
@@ -137,7 +138,9 @@ impl Registry {
             .args(options)
             .arg(format!("oci:{}", layout.reference()))
             .arg(format!("docker://{}/{name}", self.host()))
-            .env("TMPDIR", &self.dir);
+            .env("TMPDIR", &self.dir)
+            // Its own place, which another user may have closed to us.
+            .env("REGISTRY_AUTH_FILE", self.dir.join("auth.json"));
         run(skopeo, b"", 120).ok();
     }
 }
