@@ -62,9 +62,9 @@ fn give_up(job: &Job, client: &End, error: &Error) {
     state.monitor = None;
     state.error = error.message().to_string();
     state.exit_code = crate::error::container_status(error.kind());
-    let _ = start::write_state(job, &state);
     end_helpers(job);
     clean_up(job);
+    let _ = start::write_state(job, &state);
     if job.auto_remove {
         let _ = containers::remove(&job.paths, &job.id, &state.name);
     }
@@ -368,6 +368,10 @@ fn finish(job: &Job, mut state: State, life: Life, ended: Ended) {
         .as_ref()
         .is_some_and(|(path, _)| crate::cgroup::was_oom_killed(path));
     end_helpers(job);
+    // Once the end is written down, it may be started again by anybody.
+    if !job.auto_remove {
+        clean_up(job);
+    }
     let _ = start::write_state(job, &state);
     let trash = job
         .auto_remove
@@ -376,7 +380,9 @@ fn finish(job: &Job, mut state: State, life: Life, ended: Ended) {
     if let Some(client) = client {
         client.finish(Kind::Exited, &state.exit_code.to_ne_bytes());
     }
-    clean_up(job);
+    if job.auto_remove {
+        clean_up(job);
+    }
     if let Some(trash) = trash {
         let _ = containers::destroy(&trash);
     }
