@@ -74,14 +74,18 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
                 "" => &container.config.user,
                 given => given,
             };
-            let session = Session {
+            let mut session = Session {
                 pidfd,
                 ends,
                 terminal: None,
             };
-            session
-                .lead(&parent, &process, user, &container)
-                .map_err(ended)
+            if let Err(e) = session.lead(&parent, &process, user, &container) {
+                // The container's init does not end before we have reaped it.
+                let _ = pidfd::signal(&session.pidfd, libc::SIGKILL);
+                let _ = pidfd::reap(&session.pidfd);
+                return Err(ended(e));
+            }
+            Ok(session)
         }
     }
 }
@@ -147,12 +151,12 @@ fn make_streams(request: &ExecRequest, detach: bool) -> Result<(Streams, Ends)> 
 impl Session {
     /// Leads the child to its program.
     fn lead(
-        mut self,
+        &mut self,
         parent: &ParentEnd,
         process: &Process,
         user: &str,
         container: &Container,
-    ) -> Result<Self> {
+    ) -> Result<()> {
         let hear = || match parent
             .hear()
             .context(|| "cannot hear from the new process")?
@@ -176,7 +180,7 @@ impl Session {
             .user(&who)
             .map_err(|errno| explain::user(user, errno))?;
         match hear()? {
-            Heard::End => Ok(self),
+            Heard::End => Ok(()),
             _ => Err(Error::internal(
                 "the new process said something out of turn",
             )),

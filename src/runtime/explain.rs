@@ -23,12 +23,18 @@ pub fn clone(errno: Errno) -> Error {
     }
 }
 
+/// Somebody killed it, or its container.
+pub fn ended() -> Error {
+    Error::internal("the new process ended before its start")
+}
+
 /// The process could not be told which user to become.
 pub fn user(name: &str, errno: Errno) -> Error {
     match errno {
         Errno::EMSGSIZE => Error::invalid(format!(
             "user \"{name}\" is in more than {MAX_GROUPS} groups"
         )),
+        Errno::EPIPE => ended(),
         errno => Error::internal(format!("cannot talk to the new process: {}", text(errno))),
     }
 }
