@@ -19,7 +19,9 @@ mod as_root {
             wherry_path()
         );
         let mut unshare = env.command("unshare");
-        unshare.args(["--mount", "sh", "-c", &(mount + script)]);
+        // Whatever the script leaves ends with its namespace.
+        unshare.args(["--mount", "--pid", "--fork", "--mount-proc"]);
+        unshare.args(["sh", "-c", &(mount + script)]);
         let out = run(unshare, b"", 60);
         assert_ne!(out.status, 99, "{out}");
         assert!(!out.errors().contains("panicked"), "{out}");
