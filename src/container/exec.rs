@@ -47,7 +47,11 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
     let init = kill::open_init(&id, &now)?;
     let container = containers::config(paths, &id)?;
     let mut process = exec_process(&container, request)?;
-    let cgroup = open_cgroup(&now)?;
+    let cgroup = open_cgroup(&now).map_err(|e| match e.kind() {
+        // It went with the container, which has just ended.
+        Kind::NotFound => kill::not_running(&id),
+        _ => e,
+    })?;
     let (streams, ends) = make_streams(request, detach)?;
     let (parent, child_end) = sync::pair().context(|| "cannot make a socket pair")?;
     set_oom_score(container.host_config.oom_score_adj);
