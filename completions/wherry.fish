@@ -143,6 +143,8 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Filter output based on conditions provided' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ls" -l format -d 'Format output using a custom template: \'table\', \'table TEMPLATE\', \'json\', or a Go template' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ls" -s n -l last -d 'Show n last created containers (includes all states)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ls" -s s -l size -d 'Display total file sizes' -r -f -a "true\t''
+false\t''"
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ls" -s a -l all -d 'Show all containers (default shows just running)'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ls" -s l -l latest -d 'Show the latest created container (includes all states)'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Don\'t truncate output'
@@ -151,6 +153,8 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from list" -s f -l filter -d 'Filter output based on conditions provided' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from list" -l format -d 'Format output using a custom template: \'table\', \'table TEMPLATE\', \'json\', or a Go template' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from list" -s n -l last -d 'Show n last created containers (includes all states)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from list" -s s -l size -d 'Display total file sizes' -r -f -a "true\t''
+false\t''"
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from list" -s a -l all -d 'Show all containers (default shows just running)'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from list" -s l -l latest -d 'Show the latest created container (includes all states)'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from list" -l no-trunc -d 'Don\'t truncate output'
@@ -159,6 +163,8 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -s f -l filter -d 'Filter output based on conditions provided' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -l format -d 'Format output using a custom template: \'table\', \'table TEMPLATE\', \'json\', or a Go template' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -s n -l last -d 'Show n last created containers (includes all states)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -s s -l size -d 'Display total file sizes' -r -f -a "true\t''
+false\t''"
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -s a -l all -d 'Show all containers (default shows just running)'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -s l -l latest -d 'Show the latest created container (includes all states)'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -l no-trunc -d 'Don\'t truncate output'
@@ -252,7 +258,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from logs" -s t -l timestamps -d 'Show timestamps'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from logs" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from inspect" -s f -l format -d 'Format output using a custom template: \'json\', or a Go template' -r
-complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from inspect" -s s -l size -d 'Refused until the size of a container\'s files can be told'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from inspect" -s s -l size -d 'Display total file sizes'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from inspect" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from pull ls list rm remove inspect" -s h -l help -d 'Print help'
 complete -c wherry -n "__fish_wherry_using_subcommand image; and not __fish_seen_subcommand_from pull ls list rm remove inspect" -f -a "pull" -d 'Download an image from a registry'
@@ -365,6 +371,8 @@ complete -c wherry -n "__fish_wherry_using_subcommand exec" -l help -d 'Print us
 complete -c wherry -n "__fish_wherry_using_subcommand ps" -s f -l filter -d 'Filter output based on conditions provided' -r
 complete -c wherry -n "__fish_wherry_using_subcommand ps" -l format -d 'Format output using a custom template: \'table\', \'table TEMPLATE\', \'json\', or a Go template' -r
 complete -c wherry -n "__fish_wherry_using_subcommand ps" -s n -l last -d 'Show n last created containers (includes all states)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand ps" -s s -l size -d 'Display total file sizes' -r -f -a "true\t''
+false\t''"
 complete -c wherry -n "__fish_wherry_using_subcommand ps" -s a -l all -d 'Show all containers (default shows just running)'
 complete -c wherry -n "__fish_wherry_using_subcommand ps" -s l -l latest -d 'Show the latest created container (includes all states)'
 complete -c wherry -n "__fish_wherry_using_subcommand ps" -l no-trunc -d 'Don\'t truncate output'
@@ -469,7 +477,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand rmi" -l no-prune -d 'Do no
 complete -c wherry -n "__fish_wherry_using_subcommand rmi" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand inspect" -s f -l format -d 'Format output using a custom template: \'json\', or a Go template' -r
 complete -c wherry -n "__fish_wherry_using_subcommand inspect" -l type -d 'Only inspect objects of the given type' -r
-complete -c wherry -n "__fish_wherry_using_subcommand inspect" -s s -l size -d 'Refused until the size of a container\'s files can be told'
+complete -c wherry -n "__fish_wherry_using_subcommand inspect" -s s -l size -d 'Display total file sizes if the type is container'
 complete -c wherry -n "__fish_wherry_using_subcommand inspect" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand version" -s f -l format -d 'Format output using a custom template: \'json\', or a Go template' -r
 complete -c wherry -n "__fish_wherry_using_subcommand version" -l help -d 'Print usage'

@@ -200,7 +200,8 @@ fn value_type(arg: &Arg) -> Option<String> {
 fn right(arg: &Arg) -> String {
     let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let default = arg.get_default_values().first().and_then(|v| v.to_str());
-    if let Some(default) = default.filter(|d| !d.is_empty() && *d != "false") {
+    // Go's way: what stands for nothing is not told.
+    if let Some(default) = default.filter(|d| !matches!(*d, "" | "false" | "0")) {
         if value_type(arg).as_deref() == Some("string") {
             let _ = write!(text, " (default \"{default}\")");
         } else {

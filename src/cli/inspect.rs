@@ -13,8 +13,8 @@ pub struct InspectArgs {
     /// Format output using a custom template: 'json', or a Go template
     #[arg(short, long)]
     format: Option<String>,
-    /// Refused until the size of a container's files can be told
-    #[arg(short, long, hide = true)]
+    /// Display total file sizes if the type is container
+    #[arg(short, long)]
     size: bool,
     /// Only inspect objects of the given type
     #[arg(long = "type")]
@@ -28,8 +28,8 @@ pub struct ContainerInspectArgs {
     /// Format output using a custom template: 'json', or a Go template
     #[arg(short, long)]
     format: Option<String>,
-    /// Refused until the size of a container's files can be told
-    #[arg(short, long, hide = true)]
+    /// Display total file sizes
+    #[arg(short, long)]
     size: bool,
     #[arg(required = true)]
     names: Vec<String>,
@@ -46,11 +46,10 @@ pub struct ImageInspectArgs {
 
 impl Verb for InspectArgs {
     fn run(self, front: &Front) -> Result<u8> {
-        refuse_size(self.size)?;
-        let find = match self.kind.as_deref().unwrap_or_default() {
-            "" => any,
-            "container" => inspect::inspect,
-            "image" => image,
+        let find: &Find<'_> = match self.kind.as_deref().unwrap_or_default() {
+            "" => &|engine, name| any(engine, name, self.size, front),
+            "container" => &|engine, name| inspect::inspect(engine, name, self.size),
+            "image" => &|engine, name| image(engine, name, self.size, front),
             kind @ ("network" | "volume" | "plugin" | "config" | "node" | "secret" | "service"
             | "task") => {
                 return Err(
@@ -71,47 +70,45 @@ impl Verb for InspectArgs {
 
 impl Verb for ContainerInspectArgs {
     fn run(self, front: &Front) -> Result<u8> {
-        refuse_size(self.size)?;
-        show(front, &self.names, self.format.as_deref(), inspect::inspect)
+        let find = |engine: &Engine, name: &str| inspect::inspect(engine, name, self.size);
+        show(front, &self.names, self.format.as_deref(), &find)
     }
 }
 
 impl Verb for ImageInspectArgs {
     fn run(self, front: &Front) -> Result<u8> {
-        show(front, &self.names, self.format.as_deref(), image)
+        let find = |engine: &Engine, name: &str| image(engine, name, false, front);
+        show(front, &self.names, self.format.as_deref(), &find)
     }
 }
 
-fn refuse_size(asked: bool) -> Result<()> {
-    if asked {
-        return Err(Error::unsupported("--size is not supported yet"));
-    }
-    Ok(())
-}
-
-fn image(engine: &Engine, name: &str) -> Result<Value> {
+fn image(engine: &Engine, name: &str, size: bool, front: &Front) -> Result<Value> {
     let store = engine.store()?;
-    store.inspect(&store.resolve(name)?)
+    let document = store.inspect(&store.resolve(name)?)?;
+    if size {
+        front.warn("--size ignored for image");
+    }
+    Ok(document)
 }
 
 /// A container, else an image.
-fn any(engine: &Engine, name: &str) -> Result<Value> {
+fn any(engine: &Engine, name: &str, size: bool, front: &Front) -> Result<Value> {
     let missing = |e: &Error| e.kind() == Kind::NotFound || e.kind() == Kind::Invalid;
-    match inspect::inspect(engine, name) {
+    match inspect::inspect(engine, name, size) {
         Err(e) if e.kind() == Kind::NotFound => {}
         found => return found,
     }
-    match image(engine, name) {
+    match image(engine, name, size, front) {
         Err(e) if missing(&e) => Err(Error::not_found(format!("No such object: {name}"))),
         found => found,
     }
 }
 
-type Find = fn(&Engine, &str) -> Result<Value>;
+type Find<'a> = dyn Fn(&Engine, &str) -> Result<Value> + 'a;
 
 /// What is found goes to standard output, what is not to standard error; then
 /// the status is 1.
-fn show(front: &Front, names: &[String], format: Option<&str>, find: Find) -> Result<u8> {
+fn show(front: &Front, names: &[String], format: Option<&str>, find: &Find<'_>) -> Result<u8> {
     let format = format.unwrap_or_default();
     let template = match format {
         "" | "json" => None,

@@ -72,7 +72,9 @@ fn like_pflag(arg: Arg) -> Arg {
     if !is_switch(&arg) {
         return arg.allow_hyphen_values(true);
     }
-    let arg = if arg.get_default_values().is_empty() {
+    // An `Option<bool>` tells "not given" from "=false".
+    let asks = matches!(arg.get_action(), ArgAction::Set);
+    let arg = if arg.get_default_values().is_empty() && !asks {
         arg.default_value("false")
     } else {
         arg

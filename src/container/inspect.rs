@@ -1,6 +1,7 @@
 //! A container as `inspect` shows it: Docker's document (Engine API 1.50,
 //! ContainerInspect), its members in Docker's order.
 
+use super::size::{self, Files, Sizes};
 use super::state::truth;
 use crate::engine::Engine;
 use crate::error::{Context, Result};
@@ -83,16 +84,34 @@ const HOST: [(&str, &str); 66] = [
     ("Init", ""),
 ];
 
-/// The document of the container with this name, ID or prefix.
-pub fn inspect(engine: &Engine, wanted: &str) -> Result<Value> {
+/// The document of the container with this name, ID or prefix; with the sizes
+/// of its files when they are asked for.
+pub fn inspect(engine: &Engine, wanted: &str, sizes: bool) -> Result<Value> {
     let paths = &engine.paths;
     let id = containers::find(paths, wanted)?;
     let container = containers::config(paths, &id)?;
     let state = truth(&containers::state(paths, &id)?);
-    document(paths, &container, &state)
+    let sizes = match sizes {
+        true => size::of(engine, &[files(&container)])?.pop(),
+        false => None,
+    };
+    document(paths, &container, &state, sizes)
 }
 
-fn document(paths: &Paths, container: &Container, state: &State) -> Result<Value> {
+fn files(container: &Container) -> Files<'_> {
+    Files {
+        id: &container.id,
+        layers: &container.layers,
+        rootfs: container.rootfs.as_deref(),
+    }
+}
+
+fn document(
+    paths: &Paths,
+    container: &Container,
+    state: &State,
+    sizes: Option<Sizes>,
+) -> Result<Value> {
     let dir = paths.container(&container.id);
     let run = paths.run_container(&container.id);
     let logs = match container.host_config.log_config.driver.as_str() {
@@ -120,10 +139,14 @@ fn document(paths: &Paths, container: &Container, state: &State) -> Result<Value
         "ExecIDs": null,
         "HostConfig": host_config(container)?,
         "GraphDriver": graph(paths, container),
-        "Mounts": mounts(container),
-        "Config": config(container)?,
-        "NetworkSettings": network(container, state),
     });
+    if let Some(sizes) = sizes {
+        all["SizeRw"] = sizes.writable.into();
+        all["SizeRootFs"] = sizes.total.into();
+    }
+    all["Mounts"] = mounts(container);
+    all["Config"] = config(container)?;
+    all["NetworkSettings"] = network(container, state);
     if let Some(descriptor) = &container.image_manifest_descriptor {
         all["ImageManifestDescriptor"] =
             serde_json::to_value(descriptor).context(|| "cannot show the image's descriptor")?;

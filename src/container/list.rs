@@ -3,6 +3,7 @@
 
 use super::filter::Filters;
 use super::ports::{self, Port};
+use super::size::{self, Files, Sizes};
 use super::state::truth;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The part of a container's config.json that lists need; the rest is skipped.
 #[derive(Debug, Default, Deserialize)]
@@ -28,6 +29,7 @@ pub struct Asked {
     /// Image ID.
     pub image: String,
     pub layers: Vec<String>,
+    rootfs: Option<PathBuf>,
     pub platform: String,
     pub config: AskedConfig,
     pub host_config: AskedHost,
@@ -60,6 +62,8 @@ pub struct Summary {
     /// The image as lists show it: the name it was created from, or its ID
     /// when that name means another image by now.
     pub image: String,
+    /// Nothing unless they were asked for.
+    pub sizes: Sizes,
 }
 
 /// Which containers.
@@ -69,6 +73,8 @@ pub struct Which {
     pub all: bool,
     /// The newest so many, in any state.
     pub last: Option<usize>,
+    /// With the sizes of their files, which takes a while.
+    pub sizes: bool,
     pub filters: Filters,
 }
 
@@ -97,7 +103,19 @@ pub fn list(engine: &Engine, which: &Which) -> Result<Vec<Summary>> {
         found.truncate(last);
     }
     name_images(engine, &mut found);
+    if which.sizes {
+        measure(engine, &mut found)?;
+    }
     Ok(found)
+}
+
+fn measure(engine: &Engine, found: &mut [Summary]) -> Result<()> {
+    let files: Vec<Files<'_>> = found.iter().map(Summary::files).collect();
+    let sizes = size::of(engine, &files)?;
+    for (summary, sizes) in found.iter_mut().zip(sizes) {
+        summary.sizes = sizes;
+    }
+    Ok(())
 }
 
 /// Reads one container; `None` when it is not there (any more), of a newer
@@ -133,6 +151,7 @@ fn read(records: &mut Records, paths: &Paths, id: String, all: bool) -> Option<S
         id,
         state,
         asked,
+        sizes: Sizes::default(),
     })
 }
 
@@ -203,6 +222,14 @@ fn name_images(engine: &Engine, found: &mut [Summary]) {
 }
 
 impl Summary {
+    fn files(&self) -> Files<'_> {
+        Files {
+            id: &self.id,
+            layers: &self.asked.layers,
+            rootfs: self.asked.rootfs.as_deref(),
+        }
+    }
+
     pub fn created(&self) -> Option<Timestamp> {
         time::parse(&self.asked.created)
     }

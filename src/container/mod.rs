@@ -15,6 +15,7 @@ pub mod plan;
 pub mod ports;
 pub mod relay;
 pub mod remove;
+pub mod size;
 pub mod start;
 pub mod state;
 pub mod stop;

@@ -175,12 +175,27 @@ fn settings_of_the_client_give_the_format() {
     let env = Env::new();
     let records = Records::new(&env);
     fill(&records);
-    let dir = env.path("home/.docker");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("config.json"), r#"{"psFormat": "{{.Names}}!"}"#).unwrap();
+    let settings = |dir: &str, text: &str| {
+        std::fs::create_dir_all(env.path(dir)).unwrap();
+        std::fs::write(env.path(dir).join("config.json"), text).unwrap();
+    };
+    settings("home/.docker", r#"{"psFormat": "{{.Names}}!"}"#);
     assert_eq!(env.ok(["ps"]), "held!\nweb!");
     assert_eq!(env.ok(["ps", "--format", "{{.State}}"]), "paused\nrunning");
-    std::fs::write(dir.join("config.json"), "{broken").unwrap();
+    // --config, before DOCKER_CONFIG, before ~/.docker.
+    settings("tmp/given", r#"{"psFormat": "table {{.Names}}"}"#);
+    settings("tmp/set", r#"{"psFormat": "{{.Names}}?"}"#);
+    let given = env.path("tmp/given");
+    let given = given.to_str().unwrap();
+    let mut command = env.wherry_command(["ps"]);
+    command.env("DOCKER_CONFIG", env.path("tmp/set"));
+    let out = crate::support::env::run(command, b"", 20).ok();
+    assert_eq!(out.text(), "held?\nweb?\n");
+    let mut command = env.wherry_command(["--config", given, "ps"]);
+    command.env("DOCKER_CONFIG", env.path("tmp/set"));
+    let out = crate::support::env::run(command, b"", 20).ok();
+    assert_eq!(out.text(), "NAMES\nheld\nweb\n");
+    settings("home/.docker", "{broken");
     assert!(env.ok(["ps"]).starts_with("CONTAINER ID"));
 }
 

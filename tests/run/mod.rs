@@ -3,6 +3,7 @@
 mod leaks;
 mod logins;
 mod options;
+mod sizes;
 mod status;
 mod streams;
 mod terminal;

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::output::list::{Field, Format, Row, label_header};
 use crate::output::template::quote;
-use crate::text::{id, time};
+use crate::text::{id, size, time};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -36,12 +36,21 @@ pub struct PsArgs {
     /// Only display container IDs
     #[arg(short, long)]
     quiet: bool,
+    /// Display total file sizes
+    // Not given, a template that shows sizes asks for them.
+    #[arg(short, long)]
+    size: Option<bool>,
 }
 
 const TABLE: &str =
     "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+const TABLE_WITH_SIZE: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t\
+{{.Ports}}\t{{.Names}}\t{{.Size}}";
 const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n\
 state: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\n";
+const RAW_WITH_SIZE: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\n\
+created_at: {{.CreatedAt}}\nstate: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\n\
+labels: {{.Labels}}\nports: {{.Ports}}\nsize: {{.Size}}\n";
 const QUIET: &str = "{{.ID}}";
 
 impl Verb for PsArgs {
@@ -55,6 +64,7 @@ impl Verb for PsArgs {
         let which = Which {
             all: self.all,
             last,
+            sizes: self.size.unwrap_or_else(|| format.uses("Size")),
             filters: Filters::new(self.filter),
         };
         let now = Timestamp::now();
@@ -89,7 +99,11 @@ impl PsArgs {
             (Some(format), false) => format.clone(),
             (None, false) => settings::text(front, "psFormat").unwrap_or_default(),
         };
-        Format::parse(&text, TABLE, RAW).map_err(|e| e.within("failed to parse template"))
+        let (table, raw) = match self.size {
+            Some(true) => (TABLE_WITH_SIZE, RAW_WITH_SIZE),
+            _ => (TABLE, RAW),
+        };
+        Format::parse(&text, table, raw).map_err(|e| e.within("failed to parse template"))
     }
 }
 
@@ -188,6 +202,11 @@ impl Row for Line {
             },
         },
         Field {
+            name: "Size",
+            header: "SIZE",
+            get: |l| l.size().into(),
+        },
+        Field {
             name: "State",
             header: "STATE",
             get: |l| l.summary.state.status.word().into(),
@@ -246,6 +265,16 @@ impl Line {
             .split_once('@')
             .map_or(image.as_str(), |(name, _)| name)
             .to_string()
+    }
+
+    /// `12B (virtual 4.2MB)`.
+    fn size(&self) -> String {
+        let sizes = self.summary.sizes;
+        let mut text = size::decimal(sizes.writable);
+        if sizes.total > 0 {
+            text.push_str(&format!(" (virtual {})", size::decimal(sizes.total)));
+        }
+        text
     }
 
     fn labels(&self) -> String {
