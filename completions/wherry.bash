@@ -174,7 +174,7 @@ _wherry() {
             return 0
             ;;
         wherry__subcmd__container__subcmd__create)
-            opts="-q -i -t -a -e -w -u -h -l -v -p -P -m -c --name --platform --pull --quiet --cidfile --rm --restart --rootfs --interactive --tty --attach --env --env-file --workdir --user --entrypoint --hostname --domainname --init --label --label-file --annotation --stop-signal --stop-timeout --no-healthcheck --volume --mount --tmpfs --read-only --shm-size --network --publish --publish-all --expose --add-host --dns --dns-option --dns-search --cap-add --cap-drop --security-opt --privileged --device --group-add --sysctl --pid --ipc --uts --cgroupns --memory --memory-reservation --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --ulimit --oom-score-adj --log-driver --log-opt --help"
+            opts="-q -i -t -a -e -w -u -h -l -v -p -P -m -c --name --platform --pull --quiet --cidfile --rm --restart --runtime --rootfs --interactive --tty --attach --env --env-file --workdir --user --entrypoint --hostname --domainname --init --label --label-file --annotation --stop-signal --stop-timeout --no-healthcheck --volume --mount --volumes-from --tmpfs --read-only --shm-size --network --publish --publish-all --expose --add-host --dns --dns-option --dns-search --cap-add --cap-drop --security-opt --privileged --device --device-cgroup-rule --group-add --sysctl --pid --ipc --uts --cgroupns --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --ulimit --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops --device-write-bps --device-write-iops --log-driver --log-opt --ip --ip6 --mac-address --network-alias --link-local-ip --link --volume-driver --gpus --storage-opt --memory-swappiness --oom-kill-disable --cpu-rt-period --cpu-rt-runtime --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -197,6 +197,10 @@ _wherry() {
                     return 0
                     ;;
                 --restart)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -292,6 +296,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --volumes-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --tmpfs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -348,6 +356,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --device-cgroup-rule)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --group-add)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -392,6 +404,14 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cpu-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --cpu-shares)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -412,6 +432,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cgroup-parent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ulimit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -420,11 +444,83 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --blkio-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --blkio-weight-device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log-driver)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --log-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link-local-ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volume-driver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-swappiness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-rt-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-rt-runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -612,7 +708,7 @@ _wherry() {
             return 0
             ;;
         wherry__subcmd__container__subcmd__run)
-            opts="-d -q -i -t -a -e -w -u -h -l -v -p -P -m -c --detach --detach-keys --sig-proxy --name --platform --pull --quiet --cidfile --rm --restart --rootfs --interactive --tty --attach --env --env-file --workdir --user --entrypoint --hostname --domainname --init --label --label-file --annotation --stop-signal --stop-timeout --no-healthcheck --volume --mount --tmpfs --read-only --shm-size --network --publish --publish-all --expose --add-host --dns --dns-option --dns-search --cap-add --cap-drop --security-opt --privileged --device --group-add --sysctl --pid --ipc --uts --cgroupns --memory --memory-reservation --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --ulimit --oom-score-adj --log-driver --log-opt --help"
+            opts="-d -q -i -t -a -e -w -u -h -l -v -p -P -m -c --detach --detach-keys --sig-proxy --name --platform --pull --quiet --cidfile --rm --restart --runtime --rootfs --interactive --tty --attach --env --env-file --workdir --user --entrypoint --hostname --domainname --init --label --label-file --annotation --stop-signal --stop-timeout --no-healthcheck --volume --mount --volumes-from --tmpfs --read-only --shm-size --network --publish --publish-all --expose --add-host --dns --dns-option --dns-search --cap-add --cap-drop --security-opt --privileged --device --device-cgroup-rule --group-add --sysctl --pid --ipc --uts --cgroupns --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --ulimit --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops --device-write-bps --device-write-iops --log-driver --log-opt --ip --ip6 --mac-address --network-alias --link-local-ip --link --volume-driver --gpus --storage-opt --memory-swappiness --oom-kill-disable --cpu-rt-period --cpu-rt-runtime --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -639,6 +735,10 @@ _wherry() {
                     return 0
                     ;;
                 --restart)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -734,6 +834,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --volumes-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --tmpfs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -790,6 +894,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --device-cgroup-rule)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --group-add)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -834,6 +942,14 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cpu-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --cpu-shares)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -854,6 +970,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cgroup-parent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ulimit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -862,11 +982,83 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --blkio-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --blkio-weight-device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log-driver)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --log-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link-local-ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volume-driver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-swappiness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-rt-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-rt-runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -944,7 +1136,7 @@ _wherry() {
             return 0
             ;;
         wherry__subcmd__create)
-            opts="-q -i -t -a -e -w -u -h -l -v -p -P -m -c --name --platform --pull --quiet --cidfile --rm --restart --rootfs --interactive --tty --attach --env --env-file --workdir --user --entrypoint --hostname --domainname --init --label --label-file --annotation --stop-signal --stop-timeout --no-healthcheck --volume --mount --tmpfs --read-only --shm-size --network --publish --publish-all --expose --add-host --dns --dns-option --dns-search --cap-add --cap-drop --security-opt --privileged --device --group-add --sysctl --pid --ipc --uts --cgroupns --memory --memory-reservation --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --ulimit --oom-score-adj --log-driver --log-opt --help"
+            opts="-q -i -t -a -e -w -u -h -l -v -p -P -m -c --name --platform --pull --quiet --cidfile --rm --restart --runtime --rootfs --interactive --tty --attach --env --env-file --workdir --user --entrypoint --hostname --domainname --init --label --label-file --annotation --stop-signal --stop-timeout --no-healthcheck --volume --mount --volumes-from --tmpfs --read-only --shm-size --network --publish --publish-all --expose --add-host --dns --dns-option --dns-search --cap-add --cap-drop --security-opt --privileged --device --device-cgroup-rule --group-add --sysctl --pid --ipc --uts --cgroupns --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --ulimit --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops --device-write-bps --device-write-iops --log-driver --log-opt --ip --ip6 --mac-address --network-alias --link-local-ip --link --volume-driver --gpus --storage-opt --memory-swappiness --oom-kill-disable --cpu-rt-period --cpu-rt-runtime --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -967,6 +1159,10 @@ _wherry() {
                     return 0
                     ;;
                 --restart)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1062,6 +1258,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --volumes-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --tmpfs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1118,6 +1318,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --device-cgroup-rule)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --group-add)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1162,6 +1366,14 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cpu-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --cpu-shares)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1182,6 +1394,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cgroup-parent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ulimit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1190,11 +1406,83 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --blkio-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --blkio-weight-device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log-driver)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --log-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link-local-ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volume-driver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-swappiness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-rt-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-rt-runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1538,7 +1826,7 @@ _wherry() {
             return 0
             ;;
         wherry__subcmd__run)
-            opts="-d -q -i -t -a -e -w -u -h -l -v -p -P -m -c --detach --detach-keys --sig-proxy --name --platform --pull --quiet --cidfile --rm --restart --rootfs --interactive --tty --attach --env --env-file --workdir --user --entrypoint --hostname --domainname --init --label --label-file --annotation --stop-signal --stop-timeout --no-healthcheck --volume --mount --tmpfs --read-only --shm-size --network --publish --publish-all --expose --add-host --dns --dns-option --dns-search --cap-add --cap-drop --security-opt --privileged --device --group-add --sysctl --pid --ipc --uts --cgroupns --memory --memory-reservation --memory-swap --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --ulimit --oom-score-adj --log-driver --log-opt --help"
+            opts="-d -q -i -t -a -e -w -u -h -l -v -p -P -m -c --detach --detach-keys --sig-proxy --name --platform --pull --quiet --cidfile --rm --restart --runtime --rootfs --interactive --tty --attach --env --env-file --workdir --user --entrypoint --hostname --domainname --init --label --label-file --annotation --stop-signal --stop-timeout --no-healthcheck --volume --mount --volumes-from --tmpfs --read-only --shm-size --network --publish --publish-all --expose --add-host --dns --dns-option --dns-search --cap-add --cap-drop --security-opt --privileged --device --device-cgroup-rule --group-add --sysctl --pid --ipc --uts --cgroupns --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --cgroup-parent --ulimit --oom-score-adj --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops --device-write-bps --device-write-iops --log-driver --log-opt --ip --ip6 --mac-address --network-alias --link-local-ip --link --volume-driver --gpus --storage-opt --memory-swappiness --oom-kill-disable --cpu-rt-period --cpu-rt-runtime --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1565,6 +1853,10 @@ _wherry() {
                     return 0
                     ;;
                 --restart)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1660,6 +1952,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --volumes-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --tmpfs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1716,6 +2012,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --device-cgroup-rule)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --group-add)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1760,6 +2060,14 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cpu-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --cpu-shares)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1780,6 +2088,10 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --cgroup-parent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ulimit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1788,11 +2100,83 @@ _wherry() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --blkio-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --blkio-weight-device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --log-driver)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --log-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network-alias)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link-local-ip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volume-driver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-swappiness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-rt-period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-rt-runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -71,6 +71,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l pull -d 'Pull image before running ("always", "missing", "never")' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cidfile -d 'Write the container ID to the file' -r -F
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l restart -d 'Restart policy to apply when a container exits' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l runtime -d 'Runtime to use for this container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l rootfs -d 'A directory of the host as root file system, instead of an image' -r -F
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -s a -l attach -d 'Attach to STDIN, STDOUT or STDERR' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -s e -l env -d 'Set environment variables' -r
@@ -87,6 +88,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-timeout -d 'Timeout (in seconds) to stop a container, -1 for no limit' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -s v -l volume -d 'Bind mount a host directory or file (/host:/container[:ro])' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l mount -d 'Attach a filesystem mount to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l volumes-from -d 'Mount volumes from the specified container(s)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l tmpfs -d 'Mount a tmpfs directory' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l network -d 'Connect a container to a network (bridge, host, none)' -r
@@ -100,6 +102,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cap-drop -d 'Drop Linux capabilities' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l security-opt -d 'Security options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l device -d 'Add a host device to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l device-cgroup-rule -d 'Add a rule to the cgroup allowed devices list' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l group-add -d 'Add additional groups to join' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l sysctl -d 'Sysctl options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l pid -d 'PID namespace to use' -r
@@ -110,14 +113,35 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-reservation -d 'Memory soft limit' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-swap -d 'Swap limit equal to memory plus swap: \'-1\' to enable unlimited swap' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cpus -d 'Number of CPUs' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-period -d 'Limit CPU CFS (Completely Fair Scheduler) period' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-quota -d 'Limit CPU CFS (Completely Fair Scheduler) quota' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -s c -l cpu-shares -d 'CPU shares (relative weight)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-cpus -d 'CPUs in which to allow execution (0-3, 0,1)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-mems -d 'MEMs in which to allow execution (0-3, 0,1)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l pids-limit -d 'Tune container pids limit (set -1 for unlimited)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroup-parent -d 'Optional parent cgroup for the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l ulimit -d 'Ulimit options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-score-adj -d 'Tune host\'s OOM preferences (-1000 to 1000)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight -d 'Block IO (relative weight), between 10 and 1000, or 0 to disable' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight-device -d 'Block IO weight (relative device weight)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-bps -d 'Limit read rate (bytes per second) from a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-iops -d 'Limit read rate (IO per second) from a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-bps -d 'Limit write rate (bytes per second) to a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-iops -d 'Limit write rate (IO per second) to a device' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l log-driver -d 'Logging driver for the container (json-file, none)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l log-opt -d 'Log driver options (max-size, max-file)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l ip -d 'IPv4 address (only on networks of your own)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l ip6 -d 'IPv6 address (only on networks of your own)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l mac-address -d 'Container MAC address' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l network-alias -d 'Add network-scoped alias for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l link-local-ip -d 'Container IPv4/IPv6 link-local addresses' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l link -d 'Add link to another container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l volume-driver -d 'Optional volume driver for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l gpus -d 'GPU devices to add to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l storage-opt -d 'Storage driver options for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l memory-swappiness -d 'Tune container memory swappiness (0 to 100)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-rt-period -d 'Limit CPU real-time period in microseconds' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l cpu-rt-runtime -d 'Limit CPU real-time runtime in microseconds' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -s d -l detach -d 'Run container in background and print container ID'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l sig-proxy -d 'Proxy received signals to the process'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Suppress the pull output'
@@ -129,6 +153,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l read-only -d 'Mount the container\'s root filesystem as read only'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -s P -l publish-all -d 'Publish all exposed ports to random ports'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l privileged -d 'Give extended privileges to this container'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-kill-disable -d 'Disable OOM Killer'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from exec" -l detach-keys -d 'Override the key sequence for detaching a container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from exec" -s e -l env -d 'Set environment variables' -r
@@ -175,6 +200,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l pull -d 'Pull image before running ("always", "missing", "never")' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cidfile -d 'Write the container ID to the file' -r -F
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l restart -d 'Restart policy to apply when a container exits' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l runtime -d 'Runtime to use for this container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l rootfs -d 'A directory of the host as root file system, instead of an image' -r -F
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -s a -l attach -d 'Attach to STDIN, STDOUT or STDERR' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -s e -l env -d 'Set environment variables' -r
@@ -191,6 +217,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-timeout -d 'Timeout (in seconds) to stop a container, -1 for no limit' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -s v -l volume -d 'Bind mount a host directory or file (/host:/container[:ro])' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l mount -d 'Attach a filesystem mount to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l volumes-from -d 'Mount volumes from the specified container(s)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l tmpfs -d 'Mount a tmpfs directory' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l network -d 'Connect a container to a network (bridge, host, none)' -r
@@ -204,6 +231,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cap-drop -d 'Drop Linux capabilities' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l security-opt -d 'Security options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l device -d 'Add a host device to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l device-cgroup-rule -d 'Add a rule to the cgroup allowed devices list' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l group-add -d 'Add additional groups to join' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l sysctl -d 'Sysctl options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l pid -d 'PID namespace to use' -r
@@ -214,14 +242,35 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-reservation -d 'Memory soft limit' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-swap -d 'Swap limit equal to memory plus swap: \'-1\' to enable unlimited swap' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cpus -d 'Number of CPUs' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-period -d 'Limit CPU CFS (Completely Fair Scheduler) period' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-quota -d 'Limit CPU CFS (Completely Fair Scheduler) quota' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -s c -l cpu-shares -d 'CPU shares (relative weight)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-cpus -d 'CPUs in which to allow execution (0-3, 0,1)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-mems -d 'MEMs in which to allow execution (0-3, 0,1)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l pids-limit -d 'Tune container pids limit (set -1 for unlimited)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroup-parent -d 'Optional parent cgroup for the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l ulimit -d 'Ulimit options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-score-adj -d 'Tune host\'s OOM preferences (-1000 to 1000)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight -d 'Block IO (relative weight), between 10 and 1000, or 0 to disable' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight-device -d 'Block IO weight (relative device weight)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-bps -d 'Limit read rate (bytes per second) from a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-iops -d 'Limit read rate (IO per second) from a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-bps -d 'Limit write rate (bytes per second) to a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-iops -d 'Limit write rate (IO per second) to a device' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l log-driver -d 'Logging driver for the container (json-file, none)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l log-opt -d 'Log driver options (max-size, max-file)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l ip -d 'IPv4 address (only on networks of your own)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l ip6 -d 'IPv6 address (only on networks of your own)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l mac-address -d 'Container MAC address' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l network-alias -d 'Add network-scoped alias for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l link-local-ip -d 'Container IPv4/IPv6 link-local addresses' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l link -d 'Add link to another container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l volume-driver -d 'Optional volume driver for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l gpus -d 'GPU devices to add to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l storage-opt -d 'Storage driver options for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l memory-swappiness -d 'Tune container memory swappiness (0 to 100)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-rt-period -d 'Limit CPU real-time period in microseconds' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l cpu-rt-runtime -d 'Limit CPU real-time runtime in microseconds' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Suppress the pull output'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l rm -d 'Automatically remove the container and its associated anonymous volumes when it exits'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -s i -l interactive -d 'Keep STDIN open even if not attached'
@@ -231,6 +280,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l read-only -d 'Mount the container\'s root filesystem as read only'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -s P -l publish-all -d 'Publish all exposed ports to random ports'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l privileged -d 'Give extended privileges to this container'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-kill-disable -d 'Disable OOM Killer'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from kill" -s s -l signal -d 'Signal to send to the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from kill" -l help -d 'Print usage'
@@ -299,6 +349,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand run" -l platform -d 'Set p
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l pull -d 'Pull image before running ("always", "missing", "never")' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l cidfile -d 'Write the container ID to the file' -r -F
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l restart -d 'Restart policy to apply when a container exits' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l runtime -d 'Runtime to use for this container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l rootfs -d 'A directory of the host as root file system, instead of an image' -r -F
 complete -c wherry -n "__fish_wherry_using_subcommand run" -s a -l attach -d 'Attach to STDIN, STDOUT or STDERR' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -s e -l env -d 'Set environment variables' -r
@@ -315,6 +366,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand run" -l stop-signal -d 'Si
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l stop-timeout -d 'Timeout (in seconds) to stop a container, -1 for no limit' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -s v -l volume -d 'Bind mount a host directory or file (/host:/container[:ro])' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l mount -d 'Attach a filesystem mount to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l volumes-from -d 'Mount volumes from the specified container(s)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l tmpfs -d 'Mount a tmpfs directory' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l network -d 'Connect a container to a network (bridge, host, none)' -r
@@ -328,6 +380,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand run" -l cap-add -d 'Add Li
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l cap-drop -d 'Drop Linux capabilities' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l security-opt -d 'Security options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l device -d 'Add a host device to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l device-cgroup-rule -d 'Add a rule to the cgroup allowed devices list' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l group-add -d 'Add additional groups to join' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l sysctl -d 'Sysctl options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l pid -d 'PID namespace to use' -r
@@ -338,14 +391,35 @@ complete -c wherry -n "__fish_wherry_using_subcommand run" -s m -l memory -d 'Me
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l memory-reservation -d 'Memory soft limit' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l memory-swap -d 'Swap limit equal to memory plus swap: \'-1\' to enable unlimited swap' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l cpus -d 'Number of CPUs' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l cpu-period -d 'Limit CPU CFS (Completely Fair Scheduler) period' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l cpu-quota -d 'Limit CPU CFS (Completely Fair Scheduler) quota' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -s c -l cpu-shares -d 'CPU shares (relative weight)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l cpuset-cpus -d 'CPUs in which to allow execution (0-3, 0,1)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l cpuset-mems -d 'MEMs in which to allow execution (0-3, 0,1)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l pids-limit -d 'Tune container pids limit (set -1 for unlimited)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l cgroup-parent -d 'Optional parent cgroup for the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l ulimit -d 'Ulimit options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l oom-score-adj -d 'Tune host\'s OOM preferences (-1000 to 1000)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l blkio-weight -d 'Block IO (relative weight), between 10 and 1000, or 0 to disable' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l blkio-weight-device -d 'Block IO weight (relative device weight)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l device-read-bps -d 'Limit read rate (bytes per second) from a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l device-read-iops -d 'Limit read rate (IO per second) from a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l device-write-bps -d 'Limit write rate (bytes per second) to a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l device-write-iops -d 'Limit write rate (IO per second) to a device' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l log-driver -d 'Logging driver for the container (json-file, none)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l log-opt -d 'Log driver options (max-size, max-file)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l ip -d 'IPv4 address (only on networks of your own)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l ip6 -d 'IPv6 address (only on networks of your own)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l mac-address -d 'Container MAC address' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l network-alias -d 'Add network-scoped alias for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l link-local-ip -d 'Container IPv4/IPv6 link-local addresses' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l link -d 'Add link to another container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l volume-driver -d 'Optional volume driver for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l gpus -d 'GPU devices to add to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l storage-opt -d 'Storage driver options for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l memory-swappiness -d 'Tune container memory swappiness (0 to 100)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l cpu-rt-period -d 'Limit CPU real-time period in microseconds' -r
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l cpu-rt-runtime -d 'Limit CPU real-time runtime in microseconds' -r
 complete -c wherry -n "__fish_wherry_using_subcommand run" -s d -l detach -d 'Run container in background and print container ID'
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l sig-proxy -d 'Proxy received signals to the process'
 complete -c wherry -n "__fish_wherry_using_subcommand run" -s q -l quiet -d 'Suppress the pull output'
@@ -357,6 +431,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand run" -l no-healthcheck -d 
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l read-only -d 'Mount the container\'s root filesystem as read only'
 complete -c wherry -n "__fish_wherry_using_subcommand run" -s P -l publish-all -d 'Publish all exposed ports to random ports'
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l privileged -d 'Give extended privileges to this container'
+complete -c wherry -n "__fish_wherry_using_subcommand run" -l oom-kill-disable -d 'Disable OOM Killer'
 complete -c wherry -n "__fish_wherry_using_subcommand run" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand exec" -l detach-keys -d 'Override the key sequence for detaching a container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand exec" -s e -l env -d 'Set environment variables' -r
@@ -387,6 +462,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand create" -l platform -d 'Se
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l pull -d 'Pull image before running ("always", "missing", "never")' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l cidfile -d 'Write the container ID to the file' -r -F
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l restart -d 'Restart policy to apply when a container exits' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l runtime -d 'Runtime to use for this container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l rootfs -d 'A directory of the host as root file system, instead of an image' -r -F
 complete -c wherry -n "__fish_wherry_using_subcommand create" -s a -l attach -d 'Attach to STDIN, STDOUT or STDERR' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -s e -l env -d 'Set environment variables' -r
@@ -403,6 +479,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand create" -l stop-signal -d 
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l stop-timeout -d 'Timeout (in seconds) to stop a container, -1 for no limit' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -s v -l volume -d 'Bind mount a host directory or file (/host:/container[:ro])' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l mount -d 'Attach a filesystem mount to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l volumes-from -d 'Mount volumes from the specified container(s)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l tmpfs -d 'Mount a tmpfs directory' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l network -d 'Connect a container to a network (bridge, host, none)' -r
@@ -416,6 +493,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand create" -l cap-add -d 'Add
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l cap-drop -d 'Drop Linux capabilities' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l security-opt -d 'Security options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l device -d 'Add a host device to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l device-cgroup-rule -d 'Add a rule to the cgroup allowed devices list' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l group-add -d 'Add additional groups to join' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l sysctl -d 'Sysctl options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l pid -d 'PID namespace to use' -r
@@ -426,14 +504,35 @@ complete -c wherry -n "__fish_wherry_using_subcommand create" -s m -l memory -d 
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l memory-reservation -d 'Memory soft limit' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l memory-swap -d 'Swap limit equal to memory plus swap: \'-1\' to enable unlimited swap' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l cpus -d 'Number of CPUs' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l cpu-period -d 'Limit CPU CFS (Completely Fair Scheduler) period' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l cpu-quota -d 'Limit CPU CFS (Completely Fair Scheduler) quota' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -s c -l cpu-shares -d 'CPU shares (relative weight)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l cpuset-cpus -d 'CPUs in which to allow execution (0-3, 0,1)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l cpuset-mems -d 'MEMs in which to allow execution (0-3, 0,1)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l pids-limit -d 'Tune container pids limit (set -1 for unlimited)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l cgroup-parent -d 'Optional parent cgroup for the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l ulimit -d 'Ulimit options' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l oom-score-adj -d 'Tune host\'s OOM preferences (-1000 to 1000)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l blkio-weight -d 'Block IO (relative weight), between 10 and 1000, or 0 to disable' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l blkio-weight-device -d 'Block IO weight (relative device weight)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l device-read-bps -d 'Limit read rate (bytes per second) from a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l device-read-iops -d 'Limit read rate (IO per second) from a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l device-write-bps -d 'Limit write rate (bytes per second) to a device' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l device-write-iops -d 'Limit write rate (IO per second) to a device' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l log-driver -d 'Logging driver for the container (json-file, none)' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l log-opt -d 'Log driver options (max-size, max-file)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l ip -d 'IPv4 address (only on networks of your own)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l ip6 -d 'IPv6 address (only on networks of your own)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l mac-address -d 'Container MAC address' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l network-alias -d 'Add network-scoped alias for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l link-local-ip -d 'Container IPv4/IPv6 link-local addresses' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l link -d 'Add link to another container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l volume-driver -d 'Optional volume driver for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l gpus -d 'GPU devices to add to the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l storage-opt -d 'Storage driver options for the container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l memory-swappiness -d 'Tune container memory swappiness (0 to 100)' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l cpu-rt-period -d 'Limit CPU real-time period in microseconds' -r
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l cpu-rt-runtime -d 'Limit CPU real-time runtime in microseconds' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -s q -l quiet -d 'Suppress the pull output'
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l rm -d 'Automatically remove the container and its associated anonymous volumes when it exits'
 complete -c wherry -n "__fish_wherry_using_subcommand create" -s i -l interactive -d 'Keep STDIN open even if not attached'
@@ -443,6 +542,7 @@ complete -c wherry -n "__fish_wherry_using_subcommand create" -l no-healthcheck 
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l read-only -d 'Mount the container\'s root filesystem as read only'
 complete -c wherry -n "__fish_wherry_using_subcommand create" -s P -l publish-all -d 'Publish all exposed ports to random ports'
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l privileged -d 'Give extended privileges to this container'
+complete -c wherry -n "__fish_wherry_using_subcommand create" -l oom-kill-disable -d 'Disable OOM Killer'
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand kill" -s s -l signal -d 'Signal to send to the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand kill" -l help -d 'Print usage'

@@ -17,11 +17,11 @@ pub const MKNOD: u32 = 1;
 pub const READ: u32 = 2;
 pub const WRITE: u32 = 4;
 
-/// A device that may be used; `None` is any minor number.
+/// A device that may be used; `None` is any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     pub kind: Kind,
-    pub major: u32,
+    pub major: Option<u32>,
     pub minor: Option<u32>,
     pub access: u32,
 }
@@ -46,7 +46,7 @@ pub fn restrict(cgroup: &OwnedFd, extra: &[Rule]) -> Result<()> {
         .iter()
         .map(|&(major, minor)| Rule {
             kind: Kind::Character,
-            major,
+            major: Some(major),
             minor,
             access: MKNOD | READ | WRITE,
         })
@@ -105,14 +105,10 @@ fn compile(rules: &[Rule]) -> Vec<Insn> {
 
 /// Falls through to what follows unless the rule allows the access.
 fn allow(rule: &Rule) -> Vec<Insn> {
-    let mut checks = vec![
-        (JUMP_NOT_EQUAL, KIND, rule.kind as i32),
-        (JUMP_NOT_EQUAL, MAJOR, rule.major as i32),
-    ];
-    checks.extend(
-        rule.minor
-            .map(|minor| (JUMP_NOT_EQUAL, MINOR, minor as i32)),
-    );
+    let mut checks = vec![(JUMP_NOT_EQUAL, KIND, rule.kind as i32)];
+    for (register, number) in [(MAJOR, rule.major), (MINOR, rule.minor)] {
+        checks.extend(number.map(|n| (JUMP_NOT_EQUAL, register, n as i32)));
+    }
     checks.push((JUMP_NOT_EQUAL, SCRATCH, 0));
     // What is asked for beyond what is allowed must be nothing.
     let mut program = vec![
@@ -166,19 +162,19 @@ mod tests {
     fn default_deny() {
         let disk = Rule {
             kind: Kind::Block,
-            major: 8,
+            major: Some(8),
             minor: Some(1),
             access: READ,
         };
         let null = Rule {
             kind: Kind::Character,
-            major: 1,
+            major: Some(1),
             minor: Some(3),
             access: READ | WRITE | MKNOD,
         };
         let terminals = Rule {
             kind: Kind::Character,
-            major: 136,
+            major: Some(136),
             minor: None,
             access: READ | WRITE,
         };

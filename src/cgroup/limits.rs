@@ -1,5 +1,6 @@
 //! Limits: which controllers they need, and setting them.
 
+use super::io::Io;
 use super::place::Place;
 use crate::error::{Error, Result};
 use libcgroups::common::{CgroupManager, ControllerOpt};
@@ -18,10 +19,14 @@ pub struct Limits {
     pub memory_reservation: i64,
     /// 1e-9 CPUs.
     pub nano_cpus: i64,
+    /// Microseconds.
+    pub cpu_period: i64,
+    pub cpu_quota: i64,
     pub cpu_shares: u64,
     pub cpuset_cpus: String,
     pub cpuset_mems: String,
     pub pids: i64,
+    pub io: Io,
 }
 
 /// The period that `--cpus` is counted in, microseconds.
@@ -48,10 +53,23 @@ impl Limits {
             "memory",
         );
         add(self.nano_cpus != 0, "--cpus", "cpu");
+        add(self.cpu_period != 0, "--cpu-period", "cpu");
+        add(self.cpu_quota != 0, "--cpu-quota", "cpu");
         add(self.cpu_shares != 0, "--cpu-shares", "cpu");
         add(!self.cpuset_cpus.is_empty(), "--cpuset-cpus", "cpuset");
         add(!self.cpuset_mems.is_empty(), "--cpuset-mems", "cpuset");
         add(self.pids > 0, "--pids-limit", "pids");
+        add(self.io.weight != 0, "--blkio-weight", "io");
+        add(!self.io.weights.is_empty(), "--blkio-weight-device", "io");
+        for (_, key, _) in &self.io.rates {
+            let option = match *key {
+                "rbps" => "--device-read-bps",
+                "wbps" => "--device-write-bps",
+                "riops" => "--device-read-iops",
+                _ => "--device-write-iops",
+            };
+            add(true, option, "io");
+        }
         needs
     }
 
@@ -88,7 +106,8 @@ impl Limits {
                 oom_score_adj: None,
                 freezer_state: None,
             })
-            .map_err(|e| failed(&e))
+            .map_err(|e| failed(&e))?;
+        self.io.apply(dir)
     }
 
     fn resources(&self) -> Result<LinuxResources, oci_spec::OciSpecError> {
@@ -115,6 +134,12 @@ impl Limits {
                 .period(PERIOD)
                 .quota(self.nano_cpus * PERIOD as i64 / 1_000_000_000);
         }
+        if self.cpu_period != 0 {
+            cpu = cpu.period(self.cpu_period.unsigned_abs());
+        }
+        if self.cpu_quota != 0 {
+            cpu = cpu.quota(self.cpu_quota);
+        }
         if self.cpu_shares != 0 {
             cpu = cpu.shares(self.cpu_shares);
         }
@@ -132,6 +157,16 @@ impl Limits {
     }
 }
 
+const NO_PLACE: &str = "no cgroup is delegated to you: run it in `systemd-run --user --scope`, or log in through systemd";
+
+/// What `option` is about needs a cgroup of one's own.
+pub fn no_place(option: &str) -> Error {
+    Error::unsupported(format!(
+        "cannot do what {option} asks for: there is no cgroup that you may make others in"
+    ))
+    .hint(NO_PLACE)
+}
+
 fn missing(option: &str, controller: &str, has_place: bool) -> Error {
     let error = Error::unsupported(format!(
         "cannot hold the container to {option}: the cgroup controller \"{controller}\" is not available"
@@ -142,7 +177,7 @@ fn missing(option: &str, controller: &str, has_place: bool) -> Error {
         );
     }
     if !has_place {
-        return error.hint("no cgroup is delegated to you: run it in `systemd-run --user --scope`, or log in through systemd");
+        return error.hint(NO_PLACE);
     }
     error.hint(format!(
         "as root, `systemctl edit user@.service` and add: [Service] Delegate=cpu cpuset io memory pids (\"{controller}\" is what is missing), then log in again"

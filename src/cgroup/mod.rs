@@ -4,10 +4,11 @@
 //! that was asked for is refused by name.
 
 pub mod devices;
+pub mod io;
 pub mod limits;
 mod place;
 
-pub use place::Place;
+pub use place::{Place, is_path};
 
 use std::path::Path;
 
@@ -27,8 +28,9 @@ pub fn remove(dir: &Path) {
         let _ = std::fs::write(dir.join("cgroup.kill"), "1");
         let _ = std::fs::remove_dir(dir);
     }
-    // Ours as well; refused while another container is in it.
-    if let Some(base) = dir.parent() {
+    // Ours as well; refused while another container is in it. What the user
+    // named (--cgroup-parent) stays.
+    if let Some(base) = dir.parent().filter(|base| base.ends_with(place::BASE)) {
         let _ = std::fs::remove_dir(base);
     }
 }

@@ -4,7 +4,7 @@ use crate::error::{Context, Result};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-const BASE: &str = "wherry";
+pub(super) const BASE: &str = "wherry";
 
 /// A directory of the cgroup v2 hierarchy below which we may make cgroups.
 #[derive(Debug, Clone)]
@@ -18,21 +18,28 @@ pub struct Place {
 impl Place {
     /// The topmost cgroup above the caller's own that is delegated to him
     /// (root: the hierarchy's root). `None`: there is none.
-    pub fn find() -> Option<Self> {
-        Self::at(&parent()?)
+    ///
+    /// The containers' cgroups are in one of ours there, or in `below` when the
+    /// user names one (`--cgroup-parent`, checked by [`is_path`]).
+    pub fn find(below: &str) -> Option<Self> {
+        let parent = parent()?;
+        let base = base(&parent, below);
+        std::fs::create_dir_all(&base).ok()?;
+        let above: Vec<_> = base.ancestors().skip(1).collect();
+        for dir in above
+            .into_iter()
+            .rev()
+            .filter(|dir| dir.starts_with(&parent))
+        {
+            hand_down(dir);
+        }
+        let controllers = read_words(&base.join("cgroup.controllers"));
+        Some(Self { base, controllers })
     }
 
     /// Where the cgroup of container `id` would be.
-    pub fn of(id: &str) -> Option<PathBuf> {
-        Some(parent()?.join(BASE).join(id))
-    }
-
-    fn at(parent: &Path) -> Option<Self> {
-        let base = parent.join(BASE);
-        std::fs::create_dir_all(&base).ok()?;
-        hand_down(parent);
-        let controllers = read_words(&base.join("cgroup.controllers"));
-        Some(Self { base, controllers })
+    pub fn of(id: &str, below: &str) -> Option<PathBuf> {
+        Some(base(&parent()?, below).join(id))
     }
 
     /// Makes the cgroup of a container and opens it for CLONE_INTO_CGROUP.
@@ -45,6 +52,19 @@ impl Place {
         let fd = std::fs::File::open(&dir)
             .context(|| format!("cannot open cgroup \"{}\"", dir.display()))?;
         Ok((dir, fd.into()))
+    }
+}
+
+/// A path that leads nowhere else: what `--cgroup-parent` may be.
+pub fn is_path(text: &str) -> bool {
+    let plain = |word: &str| word != "." && word != ".." && !word.bytes().any(|b| b < b' ');
+    text.split('/').all(plain)
+}
+
+fn base(parent: &Path, below: &str) -> PathBuf {
+    match below.trim_matches('/') {
+        "" => parent.join(BASE),
+        below => parent.join(below),
     }
 }
 

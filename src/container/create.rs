@@ -64,7 +64,8 @@ pub fn create(
     super::sweep::sweep(engine);
     let starter = Entry::add(&engine.paths.monitors(), Role::Starter)?;
     let cidfile = request.cidfile.as_deref().map(CidFile::begin).transpose()?;
-    let container = record(&request, image)?;
+    let mut container = record(&request, image)?;
+    container.inherited = super::inherit::mounts(&engine.paths, &container.host_config)?;
     // Everything that can be wrong is found before anything is written.
     check(&container)?;
     let mut new = New::begin(&engine.paths, &container.id)?;
@@ -141,6 +142,7 @@ fn record(request: &CreateRequest, image: Option<(&Image, &ImageConfig)>) -> Res
             .unwrap_or_default(),
         config,
         host_config: host,
+        inherited: Vec::new(),
     })
 }
 
@@ -191,9 +193,11 @@ fn check(container: &Container) -> Result<()> {
     security::capabilities(host)?;
     security::Security::of(host)?;
     super::plan::limits::ulimits(&host.ulimits)?;
-    let limits = super::plan::limits::cgroup(host);
-    if !limits.is_none() {
-        limits.check(crate::cgroup::Place::find().as_ref())?;
+    super::plan::limits::check(host)?;
+    super::plan::devices::check_rules(host)?;
+    let limited = !super::plan::limits::cgroup(host)?.is_none();
+    if limited || !host.cgroup_parent.is_empty() {
+        super::start::check_limits(container)?;
     }
     for (key, value) in &host.sysctls {
         super::plan::sysctl::check(key, value, host.network_mode != "host")?;

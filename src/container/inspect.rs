@@ -245,7 +245,8 @@ fn mounts(container: &Container) -> Value {
         .iter()
         .flatten()
         .filter_map(|bind| from_bind(bind));
-    binds.chain(host.mounts.iter().map(from_mount)).collect()
+    let mounts = host.mounts.iter().chain(&container.inherited);
+    binds.chain(mounts.map(from_mount)).collect()
 }
 
 fn from_bind(bind: &str) -> Option<Value> {

@@ -6,6 +6,7 @@ pub mod create;
 pub mod exec;
 pub mod filter;
 pub mod images;
+mod inherit;
 pub mod inspect;
 pub mod kill;
 pub mod list;

@@ -6,7 +6,7 @@ use crate::cgroup::Place;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock::Lock;
-use crate::record::container::{State, Status};
+use crate::record::container::{Container, State, Status};
 use crate::record::containers;
 use crate::sys::pidfd;
 use crate::text::id::short;
@@ -102,12 +102,18 @@ pub fn remove_cgroup(gone: &Path, id: &str) {
     let text = std::fs::read(gone.join("state.json")).unwrap_or_default();
     let written = serde_json::from_slice::<State>(&text).unwrap_or_default();
     let path = match written.cgroup.as_str() {
-        "" => Place::of(id),
+        "" => Place::of(id, &cgroup_parent(gone)),
         path => Some(PathBuf::from(path)),
     };
     if let Some(path) = path.filter(|path| path.exists()) {
         crate::cgroup::remove(&path);
     }
+}
+
+fn cgroup_parent(gone: &Path) -> String {
+    let text = std::fs::read(gone.join("config.json")).unwrap_or_default();
+    let container = serde_json::from_slice::<Container>(&text).unwrap_or_default();
+    container.host_config.cgroup_parent
 }
 
 /// A container that never ran has only files of ours.

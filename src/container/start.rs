@@ -2,6 +2,7 @@
 
 use super::plan::Layers;
 use super::{network, plan, state};
+use crate::cgroup::limits::Limits;
 use crate::cgroup::{Place, devices};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -139,12 +140,20 @@ fn layers(engine: &Engine, container: &Container) -> Result<Layers> {
     })
 }
 
-fn make_cgroup(container: &Container) -> Result<Option<(PathBuf, OwnedFd)>> {
-    let limits = plan::limits::cgroup(&container.host_config);
-    let place = Place::find();
-    if !limits.is_none() {
-        limits.check(place.as_ref())?;
+/// Refuses what this host cannot hold the container to.
+pub fn check_limits(container: &Container) -> Result<(Limits, Option<Place>)> {
+    let host = &container.host_config;
+    let limits = plan::limits::cgroup(host)?;
+    let place = Place::find(&host.cgroup_parent);
+    limits.check(place.as_ref())?;
+    if place.is_none() && !host.cgroup_parent.is_empty() {
+        return Err(crate::cgroup::limits::no_place("--cgroup-parent"));
     }
+    Ok((limits, place))
+}
+
+fn make_cgroup(container: &Container) -> Result<Option<(PathBuf, OwnedFd)>> {
+    let (limits, place) = check_limits(container)?;
     let Some(place) = place else {
         refuse_open_devices(container)?;
         return Ok(None);

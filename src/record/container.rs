@@ -36,6 +36,9 @@ pub struct Container {
     pub platform: String,
     pub config: Config,
     pub host_config: HostConfig,
+    /// The mounts of others, as they were when it was made (`--volumes-from`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inherited: Vec<Mount>,
 }
 
 /// What runs: Docker's `Config`.
@@ -106,6 +109,8 @@ pub struct HostConfig {
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
     pub restart_policy: RestartPolicy,
     pub auto_remove: bool,
+    /// `NAME[:MODE]`.
+    pub volumes_from: Option<Vec<String>>,
     /// Rows and columns of the terminal at creation.
     pub console_size: [u16; 2],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -144,10 +149,25 @@ pub struct HostConfig {
     pub memory: i64,
     /// 1e-9 CPUs; 0 is no limit.
     pub nano_cpus: i64,
+    /// A cgroup below which the container's own is made.
     pub cgroup_parent: String,
+    /// 10 to 1000; 0 is unset.
+    pub blkio_weight: u16,
+    pub blkio_weight_device: Vec<WeightDevice>,
+    pub blkio_device_read_bps: Vec<ThrottleDevice>,
+    pub blkio_device_write_bps: Vec<ThrottleDevice>,
+    #[serde(rename = "BlkioDeviceReadIOps")]
+    pub blkio_device_read_iops: Vec<ThrottleDevice>,
+    #[serde(rename = "BlkioDeviceWriteIOps")]
+    pub blkio_device_write_iops: Vec<ThrottleDevice>,
+    /// Microseconds; 0 is unset.
+    pub cpu_period: i64,
+    pub cpu_quota: i64,
     pub cpuset_cpus: String,
     pub cpuset_mems: String,
     pub devices: Vec<DeviceMapping>,
+    /// `c 1:3 mr`, from `--device-cgroup-rule`.
+    pub device_cgroup_rules: Option<Vec<String>>,
     pub memory_reservation: i64,
     /// Bytes of memory and swap together; -1 is unlimited swap, 0 unset.
     pub memory_swap: i64,
@@ -173,6 +193,7 @@ impl Default for HostConfig {
             port_bindings: BTreeMap::new(),
             restart_policy: RestartPolicy::default(),
             auto_remove: false,
+            volumes_from: None,
             console_size: [0, 0],
             annotations: BTreeMap::new(),
             cap_add: None,
@@ -201,9 +222,18 @@ impl Default for HostConfig {
             memory: 0,
             nano_cpus: 0,
             cgroup_parent: String::new(),
+            blkio_weight: 0,
+            blkio_weight_device: Vec::new(),
+            blkio_device_read_bps: Vec::new(),
+            blkio_device_write_bps: Vec::new(),
+            blkio_device_read_iops: Vec::new(),
+            blkio_device_write_iops: Vec::new(),
+            cpu_period: 0,
+            cpu_quota: 0,
             cpuset_cpus: String::new(),
             cpuset_mems: String::new(),
             devices: Vec::new(),
+            device_cgroup_rules: None,
             memory_reservation: 0,
             memory_swap: 0,
             pids_limit: None,
@@ -265,6 +295,22 @@ pub struct DeviceMapping {
     pub path_on_host: String,
     pub path_in_container: String,
     pub cgroup_permissions: String,
+}
+
+/// `--blkio-weight-device PATH:WEIGHT`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct WeightDevice {
+    pub path: String,
+    pub weight: u16,
+}
+
+/// `--device-read-bps PATH:RATE` and its like; in a second.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ThrottleDevice {
+    pub path: String,
+    pub rate: u64,
 }
 
 /// `--ulimit NAME=SOFT[:HARD]`; -1 is unlimited.

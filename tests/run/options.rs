@@ -73,6 +73,132 @@ fn binds() {
 }
 
 #[test]
+fn the_mounts_of_another_container() {
+    let env = Env::busybox();
+    for dir in ["one", "two"] {
+        let dir = env.path("home").join(dir);
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join("file"), dir.to_str().unwrap()).unwrap();
+    }
+    let (one, two) = (env.path("home/one"), env.path("home/two"));
+    let (one, two) = (one.display(), two.display());
+    let mount = format!("type=bind,src={two},dst=/b");
+    let bind = format!("{one}:/a:ro");
+    let options = ["create", "--name", "first", "-v", &bind, "--mount", &mount];
+    env.ok([&options[..], &["busybox"]].concat());
+    env.ok([
+        "create",
+        "--name",
+        "second",
+        "--volumes-from",
+        "first",
+        "busybox",
+    ]);
+    let write = "echo x 2>/dev/null >/a/x || echo ro; touch /b/new 2>/dev/null || echo ro";
+    let got = sh(
+        &env,
+        &["--volumes-from", "second"],
+        &format!("cat /a/file /b/file; echo; {write}"),
+    );
+    assert_eq!(got, format!("{one}{two}\nro"));
+    let got = sh(&env, &["--volumes-from", "first:ro"], write);
+    assert_eq!(got, "ro\nro");
+    // What a container has of its own wins.
+    let own = format!("{one}:/b");
+    let got = sh(
+        &env,
+        &["--volumes-from", "first", "-v", &own],
+        "cat /b/file",
+    );
+    assert_eq!(got, one.to_string());
+    let shown = env.ok([
+        "inspect",
+        "-f",
+        "{{range .Mounts}}{{.Destination}} {{.RW}},{{end}}",
+        "second",
+    ]);
+    assert_eq!(shown, "/a false,/b true,");
+    let run = |from| env.wherry(["run", "--rm", "--volumes-from", from, "busybox", "true"]);
+    run("nobody").status(125).says("No such container: nobody");
+    run("first:x").status(125).says("invalid mode: x");
+}
+
+/// Without the controllers, as on this machine, or with them: never ignored.
+#[test]
+fn limits_that_make_no_sense() {
+    let env = Env::busybox();
+    for (options, says) in [
+        (&["-m", "1m"][..], "Minimum memory limit allowed is 6MB"),
+        (&["--cpus", "10000"], "Range of CPUs is from 0.01 to "),
+        (
+            &["--cpus", "1", "--cpu-quota", "5000"],
+            "Nano CPUs and CPU Quota",
+        ),
+        (
+            &["--blkio-weight", "5"],
+            "Range of blkio weight is from 10 to 1000",
+        ),
+        (
+            &["--device-read-bps", "/dev/nothing:1mb"],
+            "cannot use \"/dev/nothing\": no such file",
+        ),
+        (
+            &["--device-read-bps", "/dev/null:1mb"],
+            "\"/dev/null\" is not a block device",
+        ),
+        (&["--cgroup-parent", "a/../.."], "invalid --cgroup-parent"),
+    ] {
+        let args = [&["run", "--rm"], options, &["busybox", "true"]].concat();
+        env.wherry(args).status(125).says(says);
+        let args = [&["create"], options, &["busybox", "true"]].concat();
+        env.wherry(args).status(1).says(says);
+    }
+    assert_eq!(env.ok(["ps", "-aq"]), "");
+}
+
+mod as_user {
+    use super::*;
+    use crate::support::user;
+
+    #[test]
+    fn device_rules_need_root() {
+        user::require_user();
+        let env = Env::busybox();
+        let args = [
+            "run",
+            "--rm",
+            "--device-cgroup-rule",
+            "c 1:* r",
+            "busybox",
+            "true",
+        ];
+        env.wherry(args)
+            .status(125)
+            .says("--device-cgroup-rule is not supported without root");
+    }
+}
+
+mod as_root {
+    use super::*;
+    use crate::support::user;
+
+    /// /dev/net/tun is 10:200 and may be opened by anybody; as often as the
+    /// rule says.
+    #[test]
+    fn device_rules() {
+        user::require_root();
+        let env = Env::busybox();
+        let script = "mknod /tun c 10 200; true 2>/dev/null </tun && echo read; \
+                      true 2>/dev/null >/tun && echo written; true";
+        assert_eq!(sh(&env, &[], script), "");
+        let rule = ["--device-cgroup-rule", "c 10:200 r"];
+        assert_eq!(sh(&env, &rule, script), "read");
+        let rule = ["--device-cgroup-rule", "c *:* rw"];
+        assert_eq!(sh(&env, &rule, script), "read\nwritten");
+    }
+}
+
+#[test]
 fn a_file_from_env_file_and_a_cidfile() {
     let env = Env::busybox();
     let (list, cid) = (env.path("home/list"), env.path("home/cid"));

@@ -237,7 +237,7 @@ impl Tree<'_> {
         for text in host.binds.iter().flatten() {
             all.push(from_bind(text)?);
         }
-        for request in &host.mounts {
+        for request in host.mounts.iter().chain(&self.container.inherited) {
             all.push(from_request(request)?);
         }
         for w in &all {

@@ -27,6 +27,26 @@ pub fn parse(text: &str) -> Result<DeviceMapping> {
     })
 }
 
+/// `--device-cgroup-rule`: `TYPE MAJOR:MINOR ACCESS`, kept as it is.
+pub fn rule(text: &str) -> Result<String> {
+    let bad = || Error::usage(format!("invalid device cgroup format '{text}'"));
+    let mut words = text.split(' ');
+    let (Some(kind), Some(numbers), Some(access), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(bad());
+    };
+    let number = |n: &str| n == "*" || n.parse::<u32>().is_ok_and(|_| !n.starts_with('+'));
+    let both = numbers
+        .split_once(':')
+        .is_some_and(|(a, b)| number(a) && number(b));
+    if matches!(kind, "a" | "b" | "c") && both && is_permissions(access) {
+        Ok(text.into())
+    } else {
+        Err(bad())
+    }
+}
+
 /// Each of r, w and m at most once.
 fn is_permissions(text: &str) -> bool {
     let once = |c| text.matches(c).count() <= 1;
@@ -35,7 +55,28 @@ fn is_permissions(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, rule};
+
+    #[test]
+    fn rules() {
+        for good in ["c 1:3 mr", "a *:* rwm", "b 8:* r"] {
+            assert_eq!(rule(good).unwrap(), good);
+        }
+        for bad in [
+            "",
+            "c 1:3",
+            "d 1:3 r",
+            "c 1 r",
+            "c x:3 r",
+            "c 1:3 x",
+            "c 1:3 r r",
+            "c 1:3 rr",
+            "c +1:3 r",
+        ] {
+            let want = format!("invalid device cgroup format '{bad}'");
+            assert_eq!(rule(bad).unwrap_err().message(), want);
+        }
+    }
 
     #[test]
     fn devices() {

@@ -3,6 +3,7 @@
 //! here is carried out; an option that cannot be is not here.
 
 pub mod address;
+mod block;
 mod device;
 pub mod env;
 mod labels;
@@ -12,6 +13,7 @@ mod mount;
 mod network;
 mod process;
 mod publish;
+mod refused;
 mod resources;
 mod security;
 mod storage;
@@ -50,6 +52,9 @@ pub struct CreateFlags {
     /// Restart policy to apply when a container exits
     #[arg(long, default_value = "no")]
     restart: String,
+    /// Runtime to use for this container
+    #[arg(long)]
+    runtime: Option<String>,
     /// A directory of the host as root file system, instead of an image
     #[arg(long, value_name = "dir")]
     rootfs: Option<PathBuf>,
@@ -64,7 +69,11 @@ pub struct CreateFlags {
     #[command(flatten)]
     resources: resources::ResourceFlags,
     #[command(flatten)]
+    block: block::BlockFlags,
+    #[command(flatten)]
     logging: logging::LoggingFlags,
+    #[command(flatten)]
+    refused: refused::RefusedFlags,
 }
 
 impl CreateFlags {
@@ -102,6 +111,7 @@ impl CreateFlags {
             ));
         }
         check_restart(&self.restart)?;
+        self.refused.check()?;
         let mut config = Config {
             image: image.to_string(),
             cmd: (!command.is_empty()).then_some(command),
@@ -114,6 +124,7 @@ impl CreateFlags {
                 .as_ref()
                 .map(|p| p.display().to_string())
                 .unwrap_or_default(),
+            runtime: runtime(self.runtime)?,
             ..HostConfig::default()
         };
         self.process.apply(&mut config, &mut host)?;
@@ -121,6 +132,7 @@ impl CreateFlags {
         self.network.apply(&mut config, &mut host)?;
         self.security.apply(&mut host)?;
         self.resources.apply(&mut host)?;
+        self.block.apply(&mut host);
         self.logging.apply(&mut host)?;
         Ok(CreateRequest {
             name: self.name,
@@ -143,6 +155,17 @@ impl CreateFlags {
                 "invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\""
             ))),
         }
+    }
+}
+
+/// wherry is its own runtime; Docker's names for its default mean the same.
+fn runtime(given: Option<String>) -> Result<String> {
+    match given.unwrap_or_default().as_str() {
+        "" => Ok(HostConfig::default().runtime),
+        known @ ("wherry" | "runc" | "io.containerd.runc.v2") => Ok(known.into()),
+        other => Err(Error::not_found(format!(
+            "Unknown runtime specified {other}"
+        ))),
     }
 }
 

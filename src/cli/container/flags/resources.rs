@@ -20,6 +20,12 @@ pub struct ResourceFlags {
     /// Number of CPUs
     #[arg(long, value_name = "decimal", value_parser = cpus)]
     cpus: Option<i64>,
+    /// Limit CPU CFS (Completely Fair Scheduler) period
+    #[arg(long, value_name = "int64", default_value_t = 0)]
+    cpu_period: i64,
+    /// Limit CPU CFS (Completely Fair Scheduler) quota
+    #[arg(long, value_name = "int64", default_value_t = 0)]
+    cpu_quota: i64,
     /// CPU shares (relative weight)
     #[arg(short, long, default_value_t = 0)]
     cpu_shares: u64,
@@ -32,6 +38,9 @@ pub struct ResourceFlags {
     /// Tune container pids limit (set -1 for unlimited)
     #[arg(long, default_value_t = 0)]
     pids_limit: i64,
+    /// Optional parent cgroup for the container
+    #[arg(long)]
+    cgroup_parent: Option<String>,
     /// Ulimit options
     #[arg(long, value_name = "ulimit", value_parser = ulimit::parse)]
     ulimit: Vec<Ulimit>,
@@ -52,11 +61,14 @@ impl ResourceFlags {
         host.memory_reservation = self.memory_reservation.unwrap_or(0);
         host.memory_swap = self.memory_swap.unwrap_or(0);
         host.nano_cpus = self.cpus.unwrap_or(0);
+        host.cpu_period = self.cpu_period;
+        host.cpu_quota = self.cpu_quota;
         host.cpu_shares = self.cpu_shares;
         host.cpuset_cpus = self.cpuset_cpus.unwrap_or_default();
         host.cpuset_mems = self.cpuset_mems.unwrap_or_default();
         host.pids_limit = (self.pids_limit != 0).then_some(self.pids_limit);
         host.oom_score_adj = self.oom_score_adj;
+        host.cgroup_parent = self.cgroup_parent.unwrap_or_default();
         // The last one of a name counts.
         for limit in self.ulimit {
             host.ulimits.retain(|known| known.name != limit.name);

@@ -23,6 +23,9 @@ pub struct SecurityFlags {
     /// Add a host device to the container
     #[arg(long)]
     device: Vec<String>,
+    /// Add a rule to the cgroup allowed devices list
+    #[arg(long, value_name = "list", value_parser = device::rule)]
+    device_cgroup_rule: Vec<String>,
     /// Add additional groups to join
     #[arg(long)]
     group_add: Vec<String>,
@@ -59,6 +62,7 @@ impl SecurityFlags {
             .iter()
             .map(|d| device::parse(d))
             .collect::<Result<Vec<DeviceMapping>>>()?;
+        host.device_cgroup_rules = listed(self.device_cgroup_rule);
         host.group_add = listed(self.group_add);
         host.sysctls = self.sysctl.into_iter().collect();
         host.pid_mode = mode(

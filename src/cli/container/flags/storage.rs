@@ -14,6 +14,9 @@ pub struct StorageFlags {
     /// Attach a filesystem mount to the container
     #[arg(long, value_name = "mount", value_parser = mount::parse)]
     mount: Vec<Mount>,
+    /// Mount volumes from the specified container(s)
+    #[arg(long, value_name = "list")]
+    volumes_from: Vec<String>,
     /// Mount a tmpfs directory
     #[arg(long)]
     tmpfs: Vec<String>,
@@ -55,6 +58,7 @@ impl StorageFlags {
         volume::refuse_twice(targets.iter().map(String::as_str))?;
         host.binds = listed(binds.into_iter().map(|b| b.text).collect());
         host.mounts = self.mount;
+        host.volumes_from = listed(self.volumes_from);
         host.readonly_rootfs = self.read_only;
         if let Some(bytes) = self.shm_size.filter(|b| *b > 0) {
             host.shm_size = bytes;

@@ -71,7 +71,10 @@ fn everything_reaches_the_record() {
          --security-opt no-new-privileges:true --privileged --device /dev/null --group-add 5 --sysctl a.b=c \
          --pid host --ipc none --uts host --cgroupns host -m 64m --memory-reservation 32m --memory-swap -1 \
          --cpus 1.5 -c 7 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 9 --ulimit nofile=5:7 --oom-score-adj 3 \
-         --log-opt max-size=5m img cmd",
+         --log-opt max-size=5m --cpu-period 5000 --cpu-quota 2000 --cgroup-parent /p --blkio-weight 20 \
+         --blkio-weight-device /dev/a:30 --device-read-bps /dev/a:1k --device-write-bps /dev/a:2k \
+         --device-read-iops /dev/a:3 --device-write-iops /dev/a:4 --device-cgroup-rule c␣1:3␣r --volumes-from v:ro \
+         --runtime runc img cmd",
     );
     let request = request.unwrap();
     let got = serde_json::json!({ "Config": request.config, "HostConfig": request.host_config });
@@ -79,6 +82,81 @@ fn everything_reaches_the_record() {
     crate::cli::golden::check("cli/create-request.json", &got);
     assert_eq!(request.name.as_deref(), Some("web"));
     assert_eq!(request.pull, Pull::Never);
+}
+
+/// In Docker's words where it has some.
+#[test]
+fn what_is_not_there_is_refused() {
+    for (words, kind, message) in [
+        (
+            "--runtime kata x",
+            Kind::NotFound,
+            "Unknown runtime specified kata",
+        ),
+        (
+            "--ip 1.2.3.4 x",
+            Kind::Unsupported,
+            "user specified IP address is supported on user defined networks only",
+        ),
+        (
+            "--net-alias a x",
+            Kind::Unsupported,
+            "network-scoped aliases are only supported for user-defined networks",
+        ),
+        (
+            "--volume-driver x y",
+            Kind::NotFound,
+            "error looking up volume plugin x: plugin \"x\" not found",
+        ),
+        (
+            "--gpus all x",
+            Kind::Unsupported,
+            "could not select device driver \"\" with capabilities: [[gpu]]",
+        ),
+        (
+            "--memory-swappiness 101 x",
+            Kind::Invalid,
+            "invalid value: 101, valid memory swappiness range is 0-100",
+        ),
+        (
+            "--memory-swappiness 5 x",
+            Kind::Unsupported,
+            "--memory-swappiness is not supported: cgroup v2 has no such setting",
+        ),
+        (
+            "--oom-kill-disable x",
+            Kind::Unsupported,
+            "--oom-kill-disable is not supported: cgroup v2 has no such setting",
+        ),
+        (
+            "--cpu-rt-period 5 x",
+            Kind::Unsupported,
+            "--cpu-rt-period is not supported: cgroup v2 has no such setting",
+        ),
+    ] {
+        let error = read(words).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (kind, message), "{words}");
+    }
+}
+
+/// Options that are known and refused, each by a message that says which.
+#[test]
+fn what_cannot_be_carried_out_is_named() {
+    for option in [
+        "--link a:b",
+        "--mac-address 02:00:00:00:00:01",
+        "--link-local-ip 169.254.1.1",
+        "--storage-opt size=1G",
+        "--cpu-rt-runtime 1",
+    ] {
+        let error = read(&format!("{option} x")).unwrap_err();
+        let name = option.split(' ').next().unwrap();
+        assert_eq!(error.kind(), Kind::Unsupported);
+        assert!(error.message().contains(name), "{}", error.message());
+    }
+    // Their defaults are no requests.
+    read("--memory-swappiness -1 --oom-kill-disable=false --volume-driver local --gpus ∅ x")
+        .unwrap();
 }
 
 #[test]

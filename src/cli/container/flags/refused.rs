@@ -1,0 +1,123 @@
+//! Options of Docker's that wherry knows and cannot carry out: each is an
+//! error that names it, in Docker's words where Docker has some.
+
+use crate::error::{Error, Result};
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Not supported")]
+pub struct RefusedFlags {
+    /// IPv4 address (only on networks of your own)
+    #[arg(long, value_name = "ip")]
+    ip: Option<String>,
+    /// IPv6 address (only on networks of your own)
+    #[arg(long, value_name = "ip")]
+    ip6: Option<String>,
+    /// Container MAC address
+    #[arg(long)]
+    mac_address: Option<String>,
+    /// Add network-scoped alias for the container
+    #[arg(long, alias = "net-alias", value_name = "list")]
+    network_alias: Vec<String>,
+    /// Container IPv4/IPv6 link-local addresses
+    #[arg(long, value_name = "list")]
+    link_local_ip: Vec<String>,
+    /// Add link to another container
+    #[arg(long, value_name = "list")]
+    link: Vec<String>,
+    /// Optional volume driver for the container
+    #[arg(long)]
+    volume_driver: Option<String>,
+    /// GPU devices to add to the container
+    #[arg(long, value_name = "gpu-request")]
+    gpus: Option<String>,
+    /// Storage driver options for the container
+    #[arg(long, value_name = "list")]
+    storage_opt: Vec<String>,
+    /// Tune container memory swappiness (0 to 100)
+    #[arg(long, value_name = "int64", default_value_t = -1)]
+    memory_swappiness: i64,
+    /// Disable OOM Killer
+    #[arg(long)]
+    oom_kill_disable: bool,
+    /// Limit CPU real-time period in microseconds
+    #[arg(long, value_name = "int64", default_value_t = 0)]
+    cpu_rt_period: i64,
+    /// Limit CPU real-time runtime in microseconds
+    #[arg(long, value_name = "int64", default_value_t = 0)]
+    cpu_rt_runtime: i64,
+}
+
+/// What an option needs that cgroup v2 does not have.
+const V1_ONLY: &str = "cgroup v2 has no such setting";
+
+impl RefusedFlags {
+    pub fn check(&self) -> Result<()> {
+        self.network()?;
+        if let Some(driver) = self.volume_driver.as_deref()
+            && !matches!(driver, "" | "local")
+        {
+            return Err(Error::not_found(format!(
+                "error looking up volume plugin {driver}: plugin \"{driver}\" not found"
+            )));
+        }
+        if self.gpus.as_ref().is_some_and(|gpus| !gpus.is_empty()) {
+            return Err(Error::unsupported(
+                "could not select device driver \"\" with capabilities: [[gpu]]",
+            )
+            .hint("--device gives a container single devices"));
+        }
+        if !self.storage_opt.is_empty() {
+            return Err(Error::unsupported(
+                "--storage-opt is supported only for overlay over xfs with 'pquota' mount option, which wherry does not use",
+            ));
+        }
+        if !(-1..=100).contains(&self.memory_swappiness) {
+            return Err(Error::invalid(format!(
+                "invalid value: {}, valid memory swappiness range is 0-100",
+                self.memory_swappiness
+            )));
+        }
+        for (given, option) in [
+            (self.memory_swappiness != -1, "--memory-swappiness"),
+            (self.oom_kill_disable, "--oom-kill-disable"),
+            (self.cpu_rt_period != 0, "--cpu-rt-period"),
+            (self.cpu_rt_runtime != 0, "--cpu-rt-runtime"),
+        ] {
+            if given {
+                return Err(Error::unsupported(format!(
+                    "{option} is not supported: {V1_ONLY}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn network(&self) -> Result<()> {
+        if self.ip.is_some() || self.ip6.is_some() {
+            return Err(Error::unsupported(
+                "user specified IP address is supported on user defined networks only",
+            ));
+        }
+        if !self.network_alias.is_empty() {
+            return Err(Error::unsupported(
+                "network-scoped aliases are only supported for user-defined networks",
+            ));
+        }
+        for (given, option) in [
+            (self.mac_address.is_some(), "--mac-address"),
+            (!self.link_local_ip.is_empty(), "--link-local-ip"),
+        ] {
+            if given {
+                return Err(Error::unsupported(format!(
+                    "{option} is not supported: the default network has no interface of wherry's to give it to"
+                )));
+            }
+        }
+        if !self.link.is_empty() {
+            return Err(Error::unsupported(
+                "--link is not supported: links are Docker's legacy way to connect containers",
+            ));
+        }
+        Ok(())
+    }
+}
