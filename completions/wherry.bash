@@ -16,6 +16,9 @@ _wherry() {
             ",$1")
                 cmd="wherry"
                 ;;
+            wherry,attach)
+                cmd="wherry__subcmd__attach"
+                ;;
             wherry,container)
                 cmd="wherry__subcmd__container"
                 ;;
@@ -66,6 +69,9 @@ _wherry() {
                 ;;
             wherry,wait)
                 cmd="wherry__subcmd__wait"
+                ;;
+            wherry__subcmd__container,attach)
+                cmd="wherry__subcmd__container__subcmd__attach"
                 ;;
             wherry__subcmd__container,create)
                 cmd="wherry__subcmd__container__subcmd__create"
@@ -134,7 +140,7 @@ _wherry() {
 
     case "${cmd}" in
         wherry)
-            opts="-D -l -h -V --config --debug --log-level --help --version container image run exec ps pull create kill rm start stop wait logs images rmi inspect version"
+            opts="-D -l -h -V --config --debug --log-level --help --version container image run exec ps pull attach create kill rm start stop wait logs images rmi inspect version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -159,13 +165,49 @@ _wherry() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        wherry__subcmd__container)
-            opts="-h --help run exec ls list ps create kill rm remove start stop wait logs inspect"
+        wherry__subcmd__attach)
+            opts="--detach-keys --no-stdin --sig-proxy --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --detach-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wherry__subcmd__container)
+            opts="-h --help run exec ls list ps attach create kill rm remove start stop wait logs inspect"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        wherry__subcmd__container__subcmd__attach)
+            opts="--detach-keys --no-stdin --sig-proxy --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --detach-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -39,6 +39,7 @@ complete -c wherry -n "__fish_wherry_needs_command" -f -a "run" -d 'Create and r
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "exec" -d 'Execute a command in a running container'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "ps" -d 'List containers'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "pull" -d 'Download an image from a registry'
+complete -c wherry -n "__fish_wherry_needs_command" -f -a "attach" -d 'Attach local standard input, output, and error streams to a running container'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "create" -d 'Create a new container'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "kill" -d 'Kill one or more running containers'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "rm" -d 'Remove one or more containers'
@@ -50,21 +51,22 @@ complete -c wherry -n "__fish_wherry_needs_command" -f -a "images" -d 'List imag
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "rmi" -d 'Remove one or more images'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "inspect" -d 'Return low-level information on containers and images'
 complete -c wherry -n "__fish_wherry_needs_command" -f -a "version" -d 'Show the version information'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -s h -l help -d 'Print help'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "run" -d 'Create and run a new container from an image'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "exec" -d 'Execute a command in a running container'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "ls" -d 'List containers'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "list" -d 'List containers'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "ps" -d 'List containers'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "create" -d 'Create a new container'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "kill" -d 'Kill one or more running containers'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "rm" -d 'Remove one or more containers'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "remove" -d 'Remove one or more containers'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "start" -d 'Start one or more stopped containers'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "stop" -d 'Stop one or more running containers'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "wait" -d 'Block until one or more containers stop, then print their exit codes'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "logs" -d 'Fetch the logs of a container'
-complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps create kill rm remove start stop wait logs inspect" -f -a "inspect" -d 'Display detailed information on one or more containers'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -s h -l help -d 'Print help'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "run" -d 'Create and run a new container from an image'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "exec" -d 'Execute a command in a running container'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "ls" -d 'List containers'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "list" -d 'List containers'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "ps" -d 'List containers'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "attach" -d 'Attach local standard input, output, and error streams to a running container'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "create" -d 'Create a new container'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "kill" -d 'Kill one or more running containers'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "rm" -d 'Remove one or more containers'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "remove" -d 'Remove one or more containers'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "start" -d 'Start one or more stopped containers'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "stop" -d 'Stop one or more running containers'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "wait" -d 'Block until one or more containers stop, then print their exit codes'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "logs" -d 'Fetch the logs of a container'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and not __fish_seen_subcommand_from run exec ls list ps attach create kill rm remove start stop wait logs inspect" -f -a "inspect" -d 'Display detailed information on one or more containers'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l detach-keys -d 'Override the key sequence for detaching a container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l name -d 'Assign a name to the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from run" -l platform -d 'Set platform if server is multi-platform capable' -r
@@ -195,6 +197,10 @@ complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -l no-trunc -d 'Don\'t truncate output'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -s q -l quiet -d 'Only display container IDs'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from ps" -l help -d 'Print usage'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from attach" -l detach-keys -d 'Override the key sequence for detaching a container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from attach" -l no-stdin -d 'Do not attach STDIN'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from attach" -l sig-proxy -d 'Proxy all received signals to the process'
+complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from attach" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l name -d 'Assign a name to the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l platform -d 'Set platform if server is multi-platform capable' -r
 complete -c wherry -n "__fish_wherry_using_subcommand container; and __fish_seen_subcommand_from create" -l pull -d 'Pull image before running ("always", "missing", "never")' -r
@@ -457,6 +463,10 @@ complete -c wherry -n "__fish_wherry_using_subcommand pull" -l platform -d 'Set 
 complete -c wherry -n "__fish_wherry_using_subcommand pull" -s a -l all-tags -d 'Download all tagged images in the repository'
 complete -c wherry -n "__fish_wherry_using_subcommand pull" -s q -l quiet -d 'Suppress verbose output'
 complete -c wherry -n "__fish_wherry_using_subcommand pull" -l help -d 'Print usage'
+complete -c wherry -n "__fish_wherry_using_subcommand attach" -l detach-keys -d 'Override the key sequence for detaching a container' -r
+complete -c wherry -n "__fish_wherry_using_subcommand attach" -l no-stdin -d 'Do not attach STDIN'
+complete -c wherry -n "__fish_wherry_using_subcommand attach" -l sig-proxy -d 'Proxy all received signals to the process'
+complete -c wherry -n "__fish_wherry_using_subcommand attach" -l help -d 'Print usage'
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l name -d 'Assign a name to the container' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l platform -d 'Set platform if server is multi-platform capable' -r
 complete -c wherry -n "__fish_wherry_using_subcommand create" -l pull -d 'Pull image before running ("always", "missing", "never")' -r

@@ -1,6 +1,7 @@
 //! The table of commands. A command is added by its row here and a module;
 //! help, completion and manual pages follow.
 
+use super::container::attach::AttachArgs;
 use super::container::create::CreateArgs;
 use super::container::exec::ExecArgs;
 use super::container::kill::KillArgs;
@@ -62,6 +63,11 @@ pub static COMMANDS: &[Entry] = &[
         "Download an image from a registry",
     )
     .common(),
+    Entry::of::<AttachArgs>(
+        &["container attach", "attach"],
+        &["CONTAINER"],
+        "Attach local standard input, output, and error streams to a running container",
+    ),
     Entry::of::<CreateArgs>(
         &["container create", "create"],
         &["IMAGE [COMMAND] [ARG...]"],

@@ -1,13 +1,75 @@
-//! The relay's other side when it is a container's monitor.
+//! Attaching to a container, and the relay's other side when it is its monitor.
 
 use super::relay::{Event, Outcome, Peer, RelayOptions, relay};
+use super::{kill, state};
+use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
-use crate::monitor::protocol::Kind;
+use crate::monitor::door;
+use crate::monitor::protocol::{self, Attach, Kind};
 use crate::monitor::spawn::Client;
+use crate::record::container::{State, Status};
+use crate::record::containers;
 use crate::sys::{pidfd, pty};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use std::collections::VecDeque;
+
+/// Attaches to the running container with this ID.
+pub fn join(engine: &Engine, id: &str, attach: Attach) -> Result<Client> {
+    let now = attachable(engine, id)?;
+    // First: what has ended meanwhile is not attached to.
+    let init = kill::open_init(id, &now).map_err(|_| stopped())?;
+    match door::knock(&engine.paths.run_container(id), attach) {
+        Ok(socket) => Ok(Client { socket, init }),
+        Err(errno) => Err(shut_out(engine, id, errno)),
+    }
+}
+
+/// The state of a container that can be attached to.
+pub fn attachable(engine: &Engine, id: &str) -> Result<State> {
+    let now = state::started(engine, id)?;
+    check(&now).map(|()| now)
+}
+
+fn check(now: &State) -> Result<()> {
+    match now.status {
+        Status::Running => Ok(()),
+        Status::Paused => Err(Error::conflict(
+            "You cannot attach to a paused container, unpause it first",
+        )),
+        Status::Restarting => Err(Error::conflict(
+            "You cannot attach to a restarting container, wait until it is running",
+        )),
+        _ => Err(stopped()),
+    }
+}
+
+fn stopped() -> Error {
+    Error::conflict("You cannot attach to a stopped container, start it first")
+}
+
+/// Why nobody opened: it is just ending, or its monitor cannot be reached.
+fn shut_out(engine: &Engine, id: &str, errno: Errno) -> Error {
+    let Ok(written) = containers::state(&engine.paths, id) else {
+        return stopped();
+    };
+    if written.init.is_some_and(|init| !init.lives())
+        && let Some(monitor) = state::monitor(&written)
+    {
+        state::wait_process(monitor);
+    }
+    let now = containers::state(&engine.paths, id).map(|written| state::truth(&written));
+    if let Some(error) = now.map_or(Some(stopped()), |now| check(&now).err()) {
+        return error;
+    }
+    let reason = match errno {
+        Errno::ENOENT => "its socket in the run directory is gone".to_string(),
+        Errno::ECONNREFUSED => "its monitor was killed".to_string(),
+        other => crate::error::reason(&other.into()),
+    };
+    Error::unavailable(format!("cannot attach to container {id}: {reason}"))
+        .hint("`wherry logs -f` shows its output, and it can be attached to again after a restart")
+}
 
 /// Relays between the caller's streams and the container until it has ended or
 /// the user detaches.
@@ -74,6 +136,13 @@ impl Peer for Monitor {
             (Kind::Stdout, bytes) => Event::Stdout(bytes),
             (Kind::Stderr, bytes) => Event::Stderr(bytes),
             (Kind::Exited, &[a, b, c, d]) => Event::Exited(i32::from_ne_bytes([a, b, c, d])),
+            (Kind::Failed, payload) => return Err(protocol::parse_error(payload)),
+            (Kind::TooSlow, _) => {
+                return Err(Error::conflict(
+                    "detached from the container: its output was not read for too long",
+                )
+                .hint("`wherry attach` attaches again, `wherry logs` has what was missed"));
+            }
             _ => Event::Nothing,
         })
     }

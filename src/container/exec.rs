@@ -21,10 +21,6 @@ use nix::poll::{PollFd, PollFlags};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-/// How long a start may take before exec gives up: a helper for the network
-/// may be slow.
-const START_LIMIT: Duration = Duration::from_secs(10);
-
 /// A process that runs in the container; its streams end here.
 pub struct Session {
     pidfd: OwnedFd,
@@ -38,7 +34,7 @@ pub struct Session {
 pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) -> Result<Session> {
     let paths = &engine.paths;
     let id = containers::find(paths, wanted)?;
-    let now = started(engine, &id)?;
+    let now = state::started(engine, &id)?;
     if now.status == Status::Paused {
         return Err(Error::conflict(format!(
             "Container {wanted} is paused, unpause the container before exec"
@@ -98,20 +94,6 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
 /// The new process inherits ours; without root it cannot be lowered.
 fn set_oom_score(score: i32) {
     let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
-}
-
-/// The state once the container's own program runs. Before, its init is half
-/// way between the host's file system and its own. A monitor that is gone took
-/// an init that had not got that far with it.
-fn started(engine: &Engine, id: &str) -> Result<State> {
-    for _ in 0..START_LIMIT.as_millis() {
-        let now = state::truth(&containers::state(&engine.paths, id)?);
-        if !now.starting || now.monitor_lost || now.status != Status::Running {
-            return Ok(now);
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Err(Error::conflict(format!("container {id} is still starting")).hint("try again"))
 }
 
 /// All namespaces of the container in one call.
@@ -205,7 +187,7 @@ impl Session {
         };
         let (input, outputs) = match &terminal {
             Some(terminal) => (
-                options.stdin.then(|| copy(terminal)).transpose()?,
+                options.attach.stdin.then(|| copy(terminal)).transpose()?,
                 vec![Some((copy(terminal)?, false))],
             ),
             None => (

@@ -1,23 +1,24 @@
 //! The caller's terminal or pipes on one side, a container's process on the
-//! other: input, output, window size, signals, the keys that detach.
+//! other: input, output, window size, signals, job control, the keys that
+//! detach.
 
 use crate::error::{Context, Error, Kind, Result};
-use crate::sys::{pty, signal};
+use crate::monitor::protocol::Attach;
+use crate::sys::pty;
+use crate::sys::signal::{self, Caught, Watch};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// How the caller is attached.
 #[derive(Debug, Clone)]
 pub struct RelayOptions {
-    pub stdin: bool,
-    /// Show what the process writes there; what is not shown is read all the same.
-    pub stdout: bool,
-    pub stderr: bool,
+    pub attach: Attach,
     /// The process has a terminal and so has the caller: raw mode.
     pub terminal: bool,
+    /// The process has drawn on its terminal before we came: it is to do it
+    /// again.
+    pub redraw: bool,
     /// Pass signals on (`--sig-proxy`).
     pub signals: bool,
     /// Keys that detach; empty for none.
@@ -54,106 +55,96 @@ pub enum Outcome {
     Exited(i32),
     /// The detach keys were typed.
     Detached,
+    /// Attached to its input alone, and that has been given.
+    Fed,
+    /// The user has asked often enough to get away from it.
+    Interrupted,
 }
 
-/// Signals that stay ours whatever happens.
-const OURS: [Signal; 6] = [
-    Signal::SIGCHLD,
-    Signal::SIGWINCH,
-    Signal::SIGPIPE,
-    Signal::SIGURG,
-    Signal::SIGTSTP,
-    Signal::SIGTTOU,
-];
+/// Signals that do what they do: those of children and pipes are our own, and
+/// reading or writing in the background stops us as it stops any job.
+const OURS: signal::Set = signal::set(&[
+    libc::SIGCHLD,
+    libc::SIGPIPE,
+    libc::SIGURG,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+]);
+
+/// Ctrl-C so many times ends the command, whatever the process makes of it.
+const ENOUGH: u32 = 3;
 
 /// Relays until the process has ended or the user detaches.
 pub fn relay(peer: &mut dyn Peer, options: &RelayOptions) -> Result<Outcome> {
-    let signals = watch_signals(options)?;
-    let _raw = if options.terminal && options.stdin {
+    let signals = Watch::new(!OURS).context(|| "cannot watch signals")?;
+    let raw = if options.terminal && options.attach.stdin {
         pty::Raw::enter(std::io::stdin()).ok()
     } else {
         None
     };
     let mut relay = Relay {
-        stdin_open: options.stdin,
+        options,
+        signals,
+        raw,
+        stdin_open: options.attach.stdin,
         // Without a terminal every byte is data.
         keys: Keys::new(if options.terminal {
             &options.detach_keys
         } else {
             &[]
         }),
+        interrupts: 0,
         buffer: vec![0; crate::monitor::protocol::MAX_PAYLOAD + 1],
     };
-    let outcome = relay.run(peer, options, &signals);
-    let _ = signal::unblock_all();
-    outcome
-}
-
-/// Blocks what is to be passed on and reads it from a descriptor instead.
-fn watch_signals(options: &RelayOptions) -> Result<SignalFd> {
-    let mut set = SigSet::empty();
-    if options.signals {
-        set = SigSet::all();
-        for signal in OURS {
-            set.remove(signal);
-        }
-        // Faults of our own and job control are not for the container.
-        for signal in [
-            Signal::SIGSEGV,
-            Signal::SIGBUS,
-            Signal::SIGILL,
-            Signal::SIGFPE,
-            Signal::SIGTTIN,
-        ] {
-            set.remove(signal);
-        }
+    if options.terminal && options.redraw {
+        relay.redraw(peer)?;
     }
-    set.add(Signal::SIGWINCH);
-    set.thread_block().context(|| "cannot block signals")?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .context(|| "cannot watch signals")
+    relay.run(peer)
 }
 
-struct Relay {
+struct Relay<'a> {
+    options: &'a RelayOptions,
+    signals: Watch,
+    raw: Option<pty::Raw>,
     stdin_open: bool,
     keys: Keys,
+    interrupts: u32,
     buffer: Vec<u8>,
 }
 
-impl Relay {
-    fn run(
-        &mut self,
-        peer: &mut dyn Peer,
-        options: &RelayOptions,
-        signals: &SignalFd,
-    ) -> Result<Outcome> {
+impl Relay<'_> {
+    fn run(&mut self, peer: &mut dyn Peer) -> Result<Outcome> {
         loop {
-            let (signalled, input, ready) = self.wait(peer, signals)?;
+            let (signalled, input, ready) = self.wait(peer)?;
             if signalled {
-                self.pass_signals(peer, options, signals)?;
+                while let Some(caught) = self.signals.read() {
+                    self.take_signal(peer, caught)?;
+                }
+                if self.interrupts >= ENOUGH {
+                    return Ok(Outcome::Interrupted);
+                }
             }
             for index in ready {
-                let event = peer.receive(index, &mut self.buffer)?;
-                match event {
-                    Event::Stdout(bytes) if options.stdout => {
-                        write_all(std::io::stdout().as_fd(), bytes)?
-                    }
-                    Event::Stderr(bytes) if options.stderr => {
-                        write_all(std::io::stderr().as_fd(), bytes)?
-                    }
+                match peer.receive(index, &mut self.buffer)? {
+                    Event::Stdout(bytes) => write_all(std::io::stdout().as_fd(), bytes)?,
+                    Event::Stderr(bytes) => write_all(std::io::stderr().as_fd(), bytes)?,
                     Event::Exited(status) => return Ok(Outcome::Exited(status)),
-                    Event::Stdout(_) | Event::Stderr(_) | Event::Nothing => {}
+                    Event::Nothing => {}
                 }
             }
             if input && self.pass_input(peer)? {
                 return Ok(Outcome::Detached);
             }
+            let Attach { stdout, stderr, .. } = self.options.attach;
+            if !self.stdin_open && !stdout && !stderr && peer.takes_input() {
+                return Ok(Outcome::Fed);
+            }
         }
     }
 
-    fn wait(&self, peer: &dyn Peer, signals: &SignalFd) -> Result<(bool, bool, Vec<usize>)> {
+    fn wait(&self, peer: &dyn Peer) -> Result<(bool, bool, Vec<usize>)> {
         let stdin = std::io::stdin();
-        let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         let reads_input = self.stdin_open && peer.takes_input();
         if reads_input {
             fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
@@ -193,25 +184,69 @@ impl Relay {
         Ok(detach)
     }
 
-    fn pass_signals(
-        &mut self,
-        peer: &mut dyn Peer,
-        options: &RelayOptions,
-        signals: &SignalFd,
-    ) -> Result<()> {
-        while let Ok(Some(info)) = signals.read_signal() {
-            let number = info.ssi_signo as i32;
-            if number == libc::SIGWINCH {
-                if options.terminal
-                    && let Ok(size) = pty::size(std::io::stdout())
-                {
-                    peer.resize(size)?;
+    fn take_signal(&mut self, peer: &mut dyn Peer, caught: Caught) -> Result<()> {
+        let passes = self.options.signals;
+        match caught.signal {
+            libc::SIGWINCH if self.options.terminal => self.resize(peer),
+            // The window is ours; without a terminal the process has none.
+            libc::SIGWINCH if caught.from_kernel => Ok(()),
+            libc::SIGTSTP => {
+                if passes {
+                    peer.signal(caught.signal)?;
                 }
-            } else {
-                peer.signal(number)?;
+                self.stop(caught.signal)
             }
+            libc::SIGCONT => {
+                self.go_on()?;
+                self.resize(peer)?;
+                if passes {
+                    peer.signal(caught.signal)?;
+                }
+                Ok(())
+            }
+            other if passes => {
+                self.interrupts += u32::from(matches!(other, libc::SIGINT | libc::SIGTERM));
+                peer.signal(other)
+            }
+            other => self.stop(other),
         }
-        Ok(())
+    }
+
+    /// Does what the signal does to any program, with the terminal as it was
+    /// before; then, if ever, goes on.
+    fn stop(&mut self, signal: i32) -> Result<()> {
+        if let Some(raw) = &self.raw {
+            raw.suspend();
+        }
+        signal::suffer(signal);
+        self.go_on()
+    }
+
+    fn go_on(&mut self) -> Result<()> {
+        match &self.raw {
+            Some(raw) => raw.resume().context(|| "cannot set up the terminal"),
+            None => Ok(()),
+        }
+    }
+
+    fn resize(&mut self, peer: &mut dyn Peer) -> Result<()> {
+        match pty::size(std::io::stdout()) {
+            Ok(size) if self.options.terminal => peer.resize(size),
+            _ => Ok(()),
+        }
+    }
+
+    /// A size that is another one for a moment makes a program draw its screen
+    /// again.
+    fn redraw(&mut self, peer: &mut dyn Peer) -> Result<()> {
+        let Ok(size) = pty::size(std::io::stdout()) else {
+            return Ok(());
+        };
+        peer.resize(pty::Size {
+            rows: size.rows.saturating_add(1),
+            columns: size.columns.saturating_add(1),
+        })?;
+        peer.resize(size)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::image::digest::Digest;
 use crate::logs::Caps;
 use crate::monitor::job::Job;
+use crate::monitor::protocol::Attach;
 use crate::monitor::spawn::{self, Client};
 use crate::record::container::{Container, State, Status};
 use crate::record::containers;
@@ -32,8 +33,8 @@ pub struct Launched {
     pub warnings: Vec<String>,
 }
 
-/// Starts the container `wanted` names.
-pub fn start(engine: &Engine, wanted: &str, size: (u16, u16)) -> Result<Started> {
+/// Starts the container `wanted` names, attached to those of its streams.
+pub fn start(engine: &Engine, wanted: &str, size: (u16, u16), attach: Attach) -> Result<Started> {
     let id = containers::find(&engine.paths, wanted)?;
     let _lock = containers::lock(&engine.paths, &id)?;
     let now = state::settle(&engine.paths, &id)?;
@@ -54,7 +55,7 @@ pub fn start(engine: &Engine, wanted: &str, size: (u16, u16)) -> Result<Started>
     }
     let container = containers::config(&engine.paths, &id)?;
     let way = Way::prepare(engine)?;
-    launch(engine, container, now, size, way).map(Started::Now)
+    launch(engine, container, now, size, attach, way).map(Started::Now)
 }
 
 /// The user namespace to start in, which may still be on its way: prepared
@@ -88,6 +89,7 @@ pub fn launch(
     mut container: Container,
     state: State,
     size: (u16, u16),
+    attach: Attach,
     way: Way,
 ) -> Result<Launched> {
     container.host_config.console_size = [size.0, size.1];
@@ -104,6 +106,7 @@ pub fn launch(
         group_add: container.host_config.group_add.clone().unwrap_or_default(),
         open_stdin: container.config.open_stdin,
         stdin_once: container.config.stdin_once,
+        attach,
         auto_remove: container.host_config.auto_remove,
         log: log_caps(&container)?,
         files: network.files(&container)?,

@@ -1,13 +1,18 @@
 //! Whether what a record says is still true. Nothing watches all containers,
 //! so every command asks: the boot, the process and its start time.
 
-use crate::error::Result;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
 use crate::fs::replace::Durability;
 use crate::paths::Paths;
 use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::{pidfd, procfs};
 use std::time::Duration;
+
+/// How long a start may take before others give up: a helper for the network
+/// may be slow.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// Docker's status for an end that nobody saw.
 pub const UNKNOWN_EXIT: i32 = 255;
@@ -63,6 +68,20 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
         containers::write_state(paths, id, &now, Durability::Fast)?;
     }
     Ok(now)
+}
+
+/// The state once the container's own program runs. Before, its init is half
+/// way between the host's file system and its own. A monitor that is gone took
+/// an init that had not got that far with it.
+pub fn started(engine: &Engine, id: &str) -> Result<State> {
+    for _ in 0..START_LIMIT.as_millis() {
+        let now = truth(&containers::state(&engine.paths, id)?);
+        if !now.starting || now.monitor_lost || now.status != Status::Running {
+            return Ok(now);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Err(Error::conflict(format!("container {id} is still starting")).hint("try again"))
 }
 
 /// The monitor of a container that was started since the last boot: before

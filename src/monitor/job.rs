@@ -1,5 +1,6 @@
 //! What a monitor is given by the command that forks it.
 
+use super::protocol::Attach;
 use crate::logs::Caps;
 use crate::network::publish::Listener;
 use crate::paths::Paths;
@@ -17,8 +18,10 @@ pub struct Job {
     pub group_add: Vec<String>,
     /// Keep a pipe to its stdin.
     pub open_stdin: bool,
-    /// Close that pipe when the attached command goes away.
+    /// Close that pipe when a command that gave input goes away.
     pub stdin_once: bool,
+    /// What the starting command is attached to.
+    pub attach: Attach,
     /// Remove the container when it has ended.
     pub auto_remove: bool,
     /// `None`: `--log-driver none`.

@@ -3,6 +3,8 @@
 //! forked by the command that starts the container and stays in the host's
 //! network namespace, as root of the user's namespace U.
 
+mod clients;
+pub mod door;
 pub mod job;
 pub mod protocol;
 pub mod spawn;

@@ -1,15 +1,27 @@
-//! The talk between a monitor and the command attached to it, over a SEQPACKET
-//! socket: one message is one byte of kind and its payload, numbers are native.
+//! The talk between a monitor and the commands attached to it, over SEQPACKET
+//! sockets: one message is one byte of kind and its payload, numbers are native.
 //!
 //! ```text
-//!  command                                monitor
+//!  starting command                       monitor
 //!    | <--- Uplink {netns, …} -----------|  only where one is wanted
 //!    | ---- Network {address} ---------->|  it is there
 //!    | <--- Started + pidfd -------------|  execve has succeeded
 //!    | <--- Failed {kind, text, hint} ---|  or: it has not
+//!    |                                   |  goes on below, when its job says so
+//!
+//!  later command                          monitor
+//!    | ==== connects to the door =======>|  the socket in the run directory
+//!    | ---- Attach {streams} ----------->|
+//!    | <--- Failed {kind, text, hint} ---|  or: there are too many
+//!
+//!  attached command                       monitor
 //!    | <--> Stdout, Stderr / Stdin, … ---|
+//!    | <--- TooSlow ---------------------|  it did not read for too long; the end
 //!    | <--- Exited {status} -------------|  recorded; the end
 //! ```
+//!
+//! The later command may be another version of wherry: kinds keep their
+//! numbers, and one that is not known is passed over.
 
 use crate::error::{Error, Result};
 use crate::sys::cmsg;
@@ -34,9 +46,11 @@ pub enum Kind {
     Stdin,
     StdinEnd,
     Resize,
+    Attach,
+    TooSlow,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
     Kind::Uplink,
     Kind::Started,
     Kind::Failed,
@@ -47,7 +61,48 @@ const KINDS: [Kind; 10] = [
     Kind::Stdin,
     Kind::StdinEnd,
     Kind::Resize,
+    Kind::Attach,
+    Kind::TooSlow,
 ];
+
+/// The streams that a command is attached to. Payload of Attach: one byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attach {
+    /// It may give input.
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+impl Attach {
+    pub const NONE: Self = Self {
+        stdin: false,
+        stdout: false,
+        stderr: false,
+    };
+    /// Both outputs.
+    pub const OUTPUT: Self = Self {
+        stdin: false,
+        stdout: true,
+        stderr: true,
+    };
+
+    pub fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    pub fn byte(self) -> u8 {
+        u8::from(self.stdin) | u8::from(self.stdout) << 1 | u8::from(self.stderr) << 2
+    }
+
+    pub fn from_byte(byte: u8) -> Self {
+        Self {
+            stdin: byte & 1 != 0,
+            stdout: byte & 2 != 0,
+            stderr: byte & 4 != 0,
+        }
+    }
+}
 
 /// Payload of Uplink: paths for the helper, valid while the monitor lives.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,6 +140,12 @@ pub fn pair() -> nix::Result<(End, End)> {
 
 /// One end.
 pub struct End(OwnedFd);
+
+impl From<OwnedFd> for End {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
 
 /// A message and what came with it.
 pub struct Message<'a> {

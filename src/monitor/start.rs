@@ -1,6 +1,7 @@
 //! From the fork to the running program: directories, clone, the talk with the
 //! child, the record.
 
+use super::door::Door;
 use super::job::Job;
 use super::protocol::{self, End, Kind, Network, UplinkPaths};
 use crate::error::{Context, Error, Result};
@@ -39,8 +40,8 @@ pub struct Running {
 }
 
 /// Starts the container; on failure it is as if it had not been tried, but for
-/// the state, which says why.
-pub fn start(job: &mut Job, client: &End) -> Result<Running> {
+/// the state, which says why. The `door` is opened unless it is open already.
+pub fn start(job: &mut Job, client: &End, door: &mut Option<Door>) -> Result<Running> {
     make_directories(job)?;
     write_files(job)?;
     let (streams, ends) = make_streams(job)?;
@@ -54,7 +55,7 @@ pub fn start(job: &mut Job, client: &End) -> Result<Running> {
         Fork::Parent { pid, pidfd } => {
             drop(child_end);
             drop(streams);
-            let begun = begin(job, client, &parent, pid);
+            let begun = begin(job, client, door, &parent, pid);
             match begun {
                 Ok(Begun {
                     ready,
@@ -91,7 +92,13 @@ struct Begun {
 }
 
 /// Leads the child to its program.
-fn begin(job: &mut Job, client: &End, parent: &ParentEnd, pid: i32) -> Result<Begun> {
+fn begin(
+    job: &mut Job,
+    client: &End,
+    door: &mut Option<Door>,
+    parent: &ParentEnd,
+    pid: i32,
+) -> Result<Begun> {
     if let Some((uid_map, gid_map)) = &job.plan.id_maps {
         write_maps(pid, uid_map, gid_map)?;
     }
@@ -106,6 +113,10 @@ fn begin(job: &mut Job, client: &End, parent: &ParentEnd, pid: i32) -> Result<Be
     if let Some(netns) = &netns {
         // A command that went away is noticed when its answer is waited for.
         let _ = client.send_json(Kind::Uplink, &uplink_paths(netns));
+    }
+    if door.is_none() {
+        // Without it nobody attaches; the container runs all the same.
+        *door = Door::open(&job.paths.run_container(&job.id)).ok();
     }
     let mut ready = hear_ready(job, parent)?;
     let files = Files::read(ready.passwd.take(), ready.group.take());

@@ -1,7 +1,7 @@
 //! The container's output and input as the poll loop sees them: read without
-//! blocking, logged, passed on to the attached command at its own pace.
+//! blocking, logged, passed on to the attached commands.
 
-use super::protocol::{End, Kind};
+use super::clients::Clients;
 use crate::logs::{Stream, Writer};
 use crate::sys::set_nonblocking;
 use nix::errno::Errno;
@@ -39,7 +39,7 @@ impl Output {
     }
 
     /// One read, logged and passed on.
-    pub fn turn(&self, log: &mut Option<Writer>, client: &mut Option<Client>) -> Progress {
+    pub fn turn(&self, log: &mut Option<Writer>, clients: &mut Clients) -> Progress {
         let mut buffer = [0u8; READ];
         let n = match nix::unistd::read(&self.fd, &mut buffer) {
             Ok(0) => return Progress::End,
@@ -52,66 +52,8 @@ impl Output {
         if let Some(log) = log {
             log.write(self.stream, &buffer[..n]);
         }
-        let kind = match self.stream {
-            Stream::Stdout => Kind::Stdout,
-            Stream::Stderr => Kind::Stderr,
-        };
-        if client
-            .as_mut()
-            .is_some_and(|c| c.offer(kind, &buffer[..n]).is_err())
-        {
-            *client = None;
-        }
+        clients.offer(self.stream, &buffer[..n]);
         Progress::More
-    }
-}
-
-/// The attached command. What it does not take yet holds the outputs back.
-pub struct Client {
-    socket: End,
-    waiting: Option<(Kind, Vec<u8>)>,
-}
-
-impl Client {
-    pub fn new(socket: End) -> nix::Result<Self> {
-        socket.set_nonblocking()?;
-        Ok(Self {
-            socket,
-            waiting: None,
-        })
-    }
-
-    pub fn socket(&self) -> &End {
-        &self.socket
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.waiting.is_some()
-    }
-
-    /// Sends now, or keeps for [`Client::flush`]. An error: it is gone.
-    fn offer(&mut self, kind: Kind, bytes: &[u8]) -> nix::Result<()> {
-        match self.socket.send(kind, bytes) {
-            Err(Errno::EAGAIN | Errno::ENOBUFS) => {
-                self.waiting = Some((kind, bytes.to_vec()));
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    pub fn flush(&mut self) -> nix::Result<()> {
-        match self.waiting.take() {
-            Some((kind, bytes)) => self.offer(kind, &bytes),
-            None => Ok(()),
-        }
-    }
-
-    /// The last words are sent however long the command takes to listen.
-    pub fn finish(self, kind: Kind, payload: &[u8]) {
-        if self.socket.set_blocking().is_ok() {
-            let _ = self.socket.send(kind, payload);
-        }
     }
 }
 

@@ -2,10 +2,12 @@
 //! thread; after the start it holds buffers for what is under way and nothing
 //! else.
 
+use super::clients::{Clients, Said};
+use super::door::Door;
 use super::job::Job;
-use super::protocol::{End, Kind, Network};
+use super::protocol::{End, Kind, MAX_PAYLOAD, Network};
 use super::start::{self, Running};
-use super::streams::{Client, Input, Output, Progress};
+use super::streams::{Input, Output, Progress};
 use crate::error::{Context, Error, Result};
 use crate::logs::{Stream, Writer};
 use crate::network::forward::Forwarder;
@@ -17,6 +19,7 @@ use crate::sys::{clone, pty, signal};
 use crate::userns::monitors::{Entry, Role};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 /// The whole life. `client` is the command that forked us.
 pub fn main(mut job: Job, client: End) {
@@ -26,9 +29,10 @@ pub fn main(mut job: Job, client: End) {
         Ok(listed) => listed,
         Err(error) => return give_up(&job, &client, &error),
     };
-    let started = start::start(&mut job, &client);
+    let mut door = None;
+    let started = start::start(&mut job, &client, &mut door);
     match started {
-        Ok(running) => live(job, client, running),
+        Ok(running) => live(job, client, door, running),
         Err(error) => give_up(&job, &client, &error),
     }
     drop(listed);
@@ -72,16 +76,17 @@ fn give_up(job: &Job, client: &End, error: &Error) {
 }
 
 /// The poll loop and what follows it.
-fn live(mut job: Job, socket: End, running: Running) {
-    let init = running.pidfd.as_fd();
+fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) {
     let mut state = running.state.clone();
     // A command that is gone cannot be told; the container runs all the same.
-    let told = socket.send_with(Kind::Started, &[], Some(init));
-    let client = told.ok().and_then(|()| Client::new(socket).ok());
-    let mut life = match Life::new(&mut job, running, client) {
+    let _ = starter.send_with(Kind::Started, &[], Some(running.pidfd.as_fd()));
+    let mut life = match Life::new(&mut job, running, door) {
         Ok(life) => life,
         Err(_) => clone::exit(1),
     };
+    if !job.attach.is_none() {
+        life.clients.add_starter(starter, job.attach);
+    }
     // Now others may enter; nobody who was told of the start waits for this.
     state.starting = false;
     let _ = start::write_state(&job, &state);
@@ -95,7 +100,8 @@ struct Life {
     outputs: Vec<Output>,
     input: Option<Input>,
     terminal: Option<OwnedFd>,
-    client: Option<Client>,
+    door: Option<Door>,
+    clients: Clients,
     log: Option<Writer>,
     stdin_once: bool,
     /// Keeps the overlay's file system from syncing at the container's exit.
@@ -104,7 +110,7 @@ struct Life {
 }
 
 impl Life {
-    fn new(job: &mut Job, running: Running, client: Option<Client>) -> Result<Self> {
+    fn new(job: &mut Job, running: Running, door: Option<Door>) -> Result<Self> {
         let mut outputs = Vec::new();
         let mut add = |fd: OwnedFd, stream| {
             Output::new(fd, stream)
@@ -136,7 +142,8 @@ impl Life {
             outputs,
             input: stdin.and_then(|fd| Input::new(fd).ok()),
             terminal: running.terminal,
-            client,
+            door,
+            clients: Clients::default(),
             log,
             stdin_once: job.stdin_once,
             _root: running.root,
@@ -162,17 +169,14 @@ impl Life {
     /// Sleeps until something happens; says whether init has ended and which
     /// of the others are ready.
     fn wait(&self) -> (bool, Ready) {
-        let full = self.client.as_ref().is_some_and(Client::is_full);
+        let full = self.clients.are_full();
+        let idle = || PollFd::new(self.pidfd.as_fd(), PollFlags::empty());
         let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-        fds.push(client_interest(
-            self.client.as_ref(),
-            self.input.as_ref(),
-            self.pidfd.as_fd(),
-        ));
+        fds.push(self.door.as_ref().map_or_else(idle, Door::interest));
         fds.push(input_interest(self.input.as_ref(), self.pidfd.as_fd()));
         fds.push(match &self.forwarder {
             Some(forwarder) => PollFd::new(forwarder.fd(), PollFlags::POLLIN),
-            None => PollFd::new(self.pidfd.as_fd(), PollFlags::empty()),
+            None => idle(),
         });
         let wanted = if full {
             PollFlags::empty()
@@ -180,33 +184,54 @@ impl Life {
             PollFlags::POLLIN
         };
         fds.extend(self.outputs.iter().map(|o| PollFd::new(o.as_fd(), wanted)));
-        if poll(&mut fds, PollTimeout::NONE).is_err() {
+        // Nobody is heard while the last input still waits.
+        let hears = !self.input.as_ref().is_some_and(Input::is_full);
+        fds.extend(self.clients.interests(hears, self.pidfd.as_fd()));
+        if poll(&mut fds, self.timeout()).is_err() {
             return (false, Ready::default());
         }
         let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::empty());
+        let (outputs, clients) = fds[4..].split_at(self.outputs.len());
         let ready = Ready {
-            client: events(&fds[1]),
+            door: !events(&fds[1]).is_empty(),
             input: events(&fds[2]),
             forwarder: !events(&fds[3]).is_empty(),
-            outputs: fds[4..]
+            outputs: outputs
                 .iter()
                 .map(|fd| !full && !events(fd).is_empty())
+                .collect(),
+            // Also one that has gone away.
+            clients: clients
+                .iter()
+                .map(|fd| events(fd).intersects(!PollFlags::POLLOUT))
                 .collect(),
         };
         (!events(&fds[0]).is_empty(), ready)
     }
 
+    /// Until somebody has to be looked after without having called.
+    fn timeout(&self) -> PollTimeout {
+        let door = self.door.as_ref().and_then(Door::deadline);
+        let Some(deadline) = self.clients.deadline().into_iter().chain(door).min() else {
+            return PollTimeout::NONE;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        // One more: it is not to be a little too early again and again.
+        PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+    }
+
     fn turn(&mut self, ready: Ready) {
-        if ready.client.intersects(PollFlags::POLLOUT)
-            && self.client.as_mut().is_some_and(|c| c.flush().is_err())
-        {
-            self.client = None;
+        self.clients.flush();
+        for index in (0..ready.clients.len()).filter(|&i| ready.clients[i]) {
+            self.hear(index);
         }
-        if ready
-            .client
-            .intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR)
+        if self.clients.sweep() {
+            self.end_input();
+        }
+        if ready.door
+            && let Some(client) = self.door.as_mut().and_then(Door::accept)
         {
-            self.hear_client();
+            self.clients.add_later(client);
         }
         // An error on its own: the container has closed its stdin.
         let closed = ready.input.contains(PollFlags::POLLERR);
@@ -218,10 +243,9 @@ impl Life {
             forwarder.turn();
         }
         for i in (0..ready.outputs.len()).rev() {
-            let full = self.client.as_ref().is_some_and(Client::is_full);
             if ready.outputs[i]
-                && !full
-                && self.outputs[i].turn(&mut self.log, &mut self.client) == Progress::End
+                && !self.clients.are_full()
+                && self.outputs[i].turn(&mut self.log, &mut self.clients) == Progress::End
             {
                 let output = self.outputs.remove(i);
                 if let Some(log) = &mut self.log {
@@ -229,60 +253,45 @@ impl Life {
                 }
             }
         }
-        // Nobody can give more input; a terminal has no end of input.
-        if self.client.is_none() && self.stdin_once && self.terminal.is_none() {
-            self.input = None;
-        }
     }
 
-    /// One message of the attached command.
-    fn hear_client(&mut self) {
-        let Some(client) = &self.client else { return };
-        let mut buffer = [0u8; super::protocol::MAX_PAYLOAD + 1];
-        let message = match client.socket().receive(&mut buffer) {
-            Err(nix::Error::EAGAIN) => return,
-            Ok(Some(message)) => message,
-            Ok(None) | Err(_) => {
-                self.client = None;
-                return;
-            }
-        };
-        match message.kind {
-            Kind::Stdin => {
-                let payload = message.payload;
-                if self
-                    .input
-                    .as_mut()
-                    .is_some_and(|i| i.offer(payload).is_err())
-                {
+    /// One message of an attached command.
+    fn hear(&mut self, index: usize) {
+        if self.input.as_ref().is_some_and(Input::is_full) {
+            return;
+        }
+        let mut buffer = [0u8; MAX_PAYLOAD + 1];
+        match self.clients.hear(index, &mut buffer) {
+            Said::Input(bytes) => {
+                if self.input.as_mut().is_some_and(|i| i.offer(bytes).is_err()) {
                     self.input = None;
                 }
             }
-            // A terminal has no end of input of its own; it stays.
-            Kind::StdinEnd if self.terminal.is_none() => self.input = None,
-            Kind::Resize => self.resize(message.payload),
-            _ => {}
+            Said::EndOfInput => self.end_input(),
+            Said::Resize(size) => {
+                if let Some(terminal) = &self.terminal {
+                    let _ = pty::set_size(terminal, size);
+                }
+            }
+            Said::Nothing => {}
         }
     }
 
-    fn resize(&self, payload: &[u8]) {
-        if let (Some(terminal), &[a, b, c, d]) = (&self.terminal, payload) {
-            let size = pty::Size {
-                rows: u16::from_ne_bytes([a, b]),
-                columns: u16::from_ne_bytes([c, d]),
-            };
-            let _ = pty::set_size(terminal, size);
+    /// One who gave input gives no more. Others still may, unless it was to be
+    /// given once; a terminal has no end of input.
+    fn end_input(&mut self) {
+        if self.stdin_once && self.terminal.is_none() {
+            self.input = None;
         }
     }
-
     /// Init has ended, and with it everything in its pid namespace: what is in
     /// the pipes is all there will be.
     fn drain(&mut self) {
         self.input = None;
         for output in std::mem::take(&mut self.outputs) {
             loop {
-                self.wait_for_client();
-                match output.turn(&mut self.log, &mut self.client) {
+                self.wait_for_clients();
+                match output.turn(&mut self.log, &mut self.clients) {
                     Progress::More => {}
                     Progress::Nothing | Progress::End => break,
                 }
@@ -291,16 +300,26 @@ impl Life {
                 log.finish(output.stream());
             }
         }
-        self.wait_for_client();
+        self.wait_for_clients();
     }
 
-    /// Until the attached command has taken what it was offered.
-    fn wait_for_client(&mut self) {
-        while let Some(client) = self.client.as_mut().filter(|c| c.is_full()) {
-            let mut fds = [PollFd::new(client.socket().as_fd(), PollFlags::POLLOUT)];
-            let _ = poll(&mut fds, PollTimeout::NONE);
-            if client.flush().is_err() {
-                self.client = None;
+    /// Until the attached commands have taken what they were offered.
+    fn wait_for_clients(&mut self) {
+        while self.clients.are_full() {
+            let other = self.pidfd.as_fd();
+            let mut fds: Vec<_> = self.clients.interests(false, other).collect();
+            let _ = poll(&mut fds, self.timeout());
+            self.clients.flush();
+            self.clients.sweep();
+        }
+    }
+
+    /// Whoever comes now hears how it ended as well.
+    fn close_door(&mut self) {
+        if let Some(mut door) = self.door.take() {
+            door.close();
+            while let Some(client) = door.accept() {
+                self.clients.add_later(client);
             }
         }
     }
@@ -308,43 +327,26 @@ impl Life {
 
 /// What [`Life::wait`] found.
 struct Ready {
-    client: PollFlags,
+    door: bool,
     input: PollFlags,
     forwarder: bool,
     outputs: Vec<bool>,
+    clients: Vec<bool>,
 }
 
 impl Default for Ready {
     fn default() -> Self {
         Self {
-            client: PollFlags::empty(),
+            door: false,
             input: PollFlags::empty(),
             forwarder: false,
             outputs: Vec::new(),
+            clients: Vec::new(),
         }
     }
 }
 
-/// Reads from the command unless its last input still waits; writes when there
-/// is something. Without a command: no interest, on a descriptor that is there.
-fn client_interest<'a>(
-    client: Option<&'a Client>,
-    input: Option<&Input>,
-    other: BorrowedFd<'a>,
-) -> PollFd<'a> {
-    let Some(client) = client else {
-        return PollFd::new(other, PollFlags::empty());
-    };
-    let mut wanted = PollFlags::empty();
-    if !input.is_some_and(Input::is_full) {
-        wanted |= PollFlags::POLLIN;
-    }
-    if client.is_full() {
-        wanted |= PollFlags::POLLOUT;
-    }
-    PollFd::new(client.socket().as_fd(), wanted)
-}
-
+/// No interest is one in nothing, on a descriptor that is there.
 fn input_interest<'a>(input: Option<&'a Input>, other: BorrowedFd<'a>) -> PollFd<'a> {
     match input {
         Some(input) if input.is_full() => PollFd::new(input.as_fd(), PollFlags::POLLOUT),
@@ -355,9 +357,8 @@ fn input_interest<'a>(input: Option<&'a Input>, other: BorrowedFd<'a>) -> PollFd
 }
 
 /// Records how it ended, tells the command, and leaves nothing behind.
-fn finish(job: &Job, mut state: State, life: Life, ended: Ended) {
-    let Life { client, log, .. } = life;
-    drop(log);
+fn finish(job: &Job, mut state: State, mut life: Life, ended: Ended) {
+    life.log = None;
     state.status = Status::Exited;
     state.exit_code = ended.status();
     state.init = None;
@@ -377,9 +378,8 @@ fn finish(job: &Job, mut state: State, life: Life, ended: Ended) {
         .auto_remove
         .then(|| containers::hide(&job.paths, &job.id, &state.name).ok())
         .flatten();
-    if let Some(client) = client {
-        client.finish(Kind::Exited, &state.exit_code.to_ne_bytes());
-    }
+    life.close_door();
+    life.clients.finish(state.exit_code);
     if job.auto_remove {
         clean_up(job);
     }

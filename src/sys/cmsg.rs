@@ -52,6 +52,14 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> nix
     }
 }
 
+/// How much of what was sent the other side has not received yet (SIOCOUTQ).
+pub fn unread(socket: BorrowedFd<'_>) -> nix::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the call fills one int.
+    let ret = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ as _, &raw mut bytes) };
+    Errno::result(ret).map(|_| bytes as usize)
+}
+
 /// Receives one message: its length (0 at the end of the stream) and the
 /// descriptors that came with it, close-on-exec.
 pub fn receive(

@@ -95,16 +95,26 @@ impl Raw {
             .try_clone_to_owned()
             .map_err(|_| nix::Error::EMFILE)?;
         let saved = tcgetattr(&tty)?;
-        let mut raw = saved.clone();
+        let raw = Self { tty, saved };
+        raw.resume()?;
+        Ok(raw)
+    }
+
+    /// The modes from before, while somebody else has the terminal.
+    pub fn suspend(&self) {
+        let _ = tcsetattr(&self.tty, SetArg::TCSANOW, &self.saved);
+    }
+
+    /// Raw again. Stops us (SIGTTOU) while we are in the background.
+    pub fn resume(&self) -> nix::Result<()> {
+        let mut raw = self.saved.clone();
         cfmakeraw(&mut raw);
-        tcsetattr(&tty, SetArg::TCSANOW, &raw)?;
-        Ok(Self { tty, saved })
+        tcsetattr(&self.tty, SetArg::TCSANOW, &raw)
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // From a background job this would stop us (SIGTTOU); we only restore.
-        let _ = tcsetattr(&self.tty, SetArg::TCSANOW, &self.saved);
+        self.suspend();
     }
 }

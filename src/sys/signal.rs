@@ -1,8 +1,104 @@
 //! Signal masks and dispositions.
 
-use super::check;
+use super::{check, own};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// A set of the kernel's: bit n-1 is signal n, all 64 of them. libc's own calls
+/// leave out two that it keeps for itself.
+pub type Set = u64;
+
+/// The set of these signals.
+pub const fn set(signals: &[i32]) -> Set {
+    let (mut set, mut i) = (0, 0);
+    while i < signals.len() {
+        set |= 1 << (signals[i] - 1);
+        i += 1;
+    }
+    set
+}
+
+/// Signals that are read instead of doing what they do; while it lives they
+/// are blocked.
+pub struct Watch(OwnedFd);
+
+/// A signal that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caught {
+    pub signal: i32,
+    /// The kernel's own, of a terminal say, not sent by a process.
+    pub from_kernel: bool,
+}
+
+impl Watch {
+    pub fn new(set: Set) -> nix::Result<Self> {
+        mask(libc::SIG_BLOCK, set)?;
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        // SAFETY: a live set of the size given; the result is a new descriptor.
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_signalfd4,
+                -1,
+                &raw const set,
+                size_of::<Set>(),
+                flags,
+            )
+        };
+        check(fd).map(|fd| Self(own(fd as i32)))
+    }
+
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// The next one, if one has come.
+    pub fn read(&self) -> Option<Caught> {
+        // SAFETY: plain data that read(2) fills, one whole record or nothing.
+        let (info, n) = unsafe {
+            let mut info: libc::signalfd_siginfo = std::mem::zeroed();
+            let size = size_of::<libc::signalfd_siginfo>();
+            let n = libc::read(self.0.as_raw_fd(), (&raw mut info).cast(), size);
+            (info, n)
+        };
+        (n > 0).then_some(Caught {
+            signal: info.ssi_signo as i32,
+            from_kernel: info.ssi_code > 0,
+        })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // What comes too late to be passed on is not meant for us.
+        while self.read().is_some() {}
+        let _ = mask(libc::SIG_SETMASK, 0);
+    }
+}
+
+/// Lets a watched signal do to this process what it would have done: end it,
+/// stop it until it is continued, or nothing.
+pub fn suffer(signal: i32) {
+    let set = set(&[signal]);
+    let _ = mask(libc::SIG_UNBLOCK, set);
+    let _ = kill(nix::unistd::getpid().as_raw(), signal);
+    let _ = mask(libc::SIG_BLOCK, set);
+}
+
+fn mask(how: i32, set: Set) -> nix::Result<()> {
+    let old = std::ptr::null_mut::<Set>();
+    // SAFETY: a live set of the size given.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            how,
+            &raw const set,
+            old,
+            size_of::<Set>(),
+        )
+    })
+    .map(drop)
+}
 
 /// Blocks all signals; they are then read from a signalfd or by [`wait`].
 pub fn block_all() -> nix::Result<()> {

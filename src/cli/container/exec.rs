@@ -5,9 +5,10 @@ use crate::cli::container::flags;
 use crate::cli::{Front, Verb};
 use crate::container::exec::exec;
 use crate::container::plan::ExecRequest;
-use crate::container::relay::{Outcome, RelayOptions, parse_detach_keys};
+use crate::container::relay::RelayOptions;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::monitor::protocol::Attach;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -46,7 +47,7 @@ pub struct ExecArgs {
 }
 
 impl Verb for ExecArgs {
-    fn run(self, _: &Front) -> Result<u8> {
+    fn run(self, front: &Front) -> Result<u8> {
         streams::check_terminal(self.interactive && !self.detach, self.tty)?;
         let engine = Engine::open()?;
         let request = ExecRequest {
@@ -62,21 +63,20 @@ impl Verb for ExecArgs {
             size: streams::size(),
         };
         let options = RelayOptions {
-            stdin: self.interactive,
-            stdout: true,
-            stderr: true,
+            attach: Attach {
+                stdin: self.interactive,
+                ..Attach::OUTPUT
+            },
             terminal: self.tty,
+            redraw: false,
             // As Docker: signals are the container's main process's.
             signals: false,
-            detach_keys: parse_detach_keys(&self.detach_keys)?,
+            detach_keys: streams::detach_keys(front, &self.detach_keys, self.tty)?,
         };
         let session = exec(&engine, &self.container, &request, self.detach)?;
         if self.detach {
             return Ok(0);
         }
-        match session.attach(&options)? {
-            Outcome::Detached => Err(Error::conflict("read escape sequence")),
-            outcome => Ok(streams::status(&outcome)),
-        }
+        streams::status_of_guest(front, &session.attach(&options)?)
     }
 }

@@ -1,5 +1,6 @@
 //! Commands about containers.
 
+pub mod attach;
 pub mod create;
 pub mod exec;
 pub mod flags;

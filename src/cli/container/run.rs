@@ -1,14 +1,17 @@
 //! `wherry run`.
 
-use super::flags::{CreateFlags, Stream};
+use super::flags::CreateFlags;
 use super::{create, streams};
 use crate::cli::{Front, Verb, stdout};
 use crate::container::attach::attach;
-use crate::container::relay::{RelayOptions, parse_detach_keys};
+use crate::container::create::Created;
+use crate::container::relay::RelayOptions;
 use crate::container::remove;
 use crate::container::start::{Way, launch};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::monitor::protocol::Attach;
+use crate::monitor::spawn::Client;
 
 #[derive(clap::Args)]
 pub struct RunArgs {
@@ -29,71 +32,82 @@ pub struct RunArgs {
 
 impl Verb for RunArgs {
     fn run(self, front: &Front) -> Result<u8> {
-        let options = self.relay_options()?;
-        let (detach, quiet) = (self.detach, self.flags.quiet);
-        let (image, command) = self.flags.split(self.words);
-        let mut request = self.flags.into_request(&image, command)?;
-        request.run = true;
-        if detach {
-            request.config.attach_stdin = false;
-            request.config.attach_stdout = false;
-            request.config.attach_stderr = false;
-            request.config.stdin_once = false;
-        }
-        let engine = Engine::open()?;
-        let found = create::find(&engine, front, &request, quiet)?;
-        let way = Way::prepare(&engine)?;
-        let created = create::make(&engine, request, &found)?;
-        if detach {
-            stdout::line(&created.container.id)?;
-        }
-        let (id, name) = (created.container.id.clone(), created.state.name.clone());
-        let auto_remove = created.container.host_config.auto_remove;
-        let launched = match launch(
-            &engine,
-            created.container,
-            created.state,
-            streams::size(),
-            way,
-        ) {
-            Ok(launched) => launched,
-            Err(e) => {
-                // A monitor that came to be has removed it already.
-                if auto_remove && engine.paths.container(&id).exists() {
-                    let _ = remove::discard(&engine, &id, &name, created.lock);
-                }
-                return Err(e);
-            }
-        };
-        drop((created.lock, created.starter));
-        for warning in &launched.warnings {
-            front.warn(warning);
-        }
-        if detach {
-            return Ok(0);
-        }
-        attach(launched.client, &options).map(|outcome| streams::status(&outcome))
-    }
-}
-
-impl RunArgs {
-    fn relay_options(&self) -> Result<RelayOptions> {
-        let attached = self.flags.attach();
-        if self.detach && !attached.is_empty() {
+        if self.detach && !self.flags.attach().is_empty() {
             return Err(Error::usage(
                 "conflicting options: cannot specify both --attach and --detach",
             ));
         }
-        let wants = |stream| attached.is_empty() || attached.contains(&stream);
-        let stdin = self.flags.interactive() && wants(Stream::Stdin) && !self.detach;
-        streams::check_terminal(stdin, self.flags.tty())?;
-        Ok(RelayOptions {
-            stdin,
-            stdout: wants(Stream::Stdout),
-            stderr: wants(Stream::Stderr),
-            terminal: self.flags.tty(),
+        let quiet = self.flags.quiet;
+        let (image, command) = self.flags.split(self.words);
+        let mut request = self.flags.into_request(&image, command)?;
+        request.run = true;
+        let config = &mut request.config;
+        if self.detach {
+            config.attach_stdin = false;
+            config.attach_stdout = false;
+            config.attach_stderr = false;
+            config.stdin_once = false;
+        }
+        streams::check_terminal(config.attach_stdin, config.tty)?;
+        let options = RelayOptions {
+            attach: Attach {
+                stdin: config.attach_stdin,
+                stdout: config.attach_stdout,
+                stderr: config.attach_stderr,
+            },
+            terminal: config.tty,
+            redraw: false,
             signals: self.sig_proxy,
-            detach_keys: parse_detach_keys(&self.detach_keys)?,
+            detach_keys: streams::detach_keys(
+                front,
+                &self.detach_keys,
+                config.tty && config.attach_stdin,
+            )?,
+        };
+        let engine = Engine::open()?;
+        let found = create::find(&engine, front, &request, quiet)?;
+        let way = Way::prepare(&engine)?;
+        let created = create::make(&engine, request, &found)?;
+        // Without output of its own, the ID is the command's.
+        if !options.attach.stdout && !options.attach.stderr {
+            stdout::line(&created.container.id)?;
+        }
+        let client = start(&engine, front, created, options.attach, way)?;
+        if options.attach.is_none() {
+            return Ok(0);
+        }
+        let outcome = attach(client, &options)?;
+        Ok(match (options.attach.stdout, options.attach.stderr) {
+            (false, false) => 0,
+            _ => streams::status(front, &outcome),
         })
+    }
+}
+
+/// Starts what was just created.
+fn start(
+    engine: &Engine,
+    front: &Front,
+    created: Created,
+    attach: Attach,
+    way: Way,
+) -> Result<Client> {
+    let (id, name) = (created.container.id.clone(), created.state.name.clone());
+    let auto_remove = created.container.host_config.auto_remove;
+    let size = streams::size();
+    match launch(engine, created.container, created.state, size, attach, way) {
+        Ok(launched) => {
+            for warning in &launched.warnings {
+                front.warn(warning);
+            }
+            Ok(launched.client)
+        }
+        Err(e) => {
+            // A monitor that came to be has removed it already.
+            if auto_remove && engine.paths.container(&id).exists() {
+                let _ = remove::discard(engine, &id, &name, created.lock);
+            }
+            Err(e)
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 use super::streams;
 use crate::cli::{Front, Verb, show, stdout};
-use crate::container::attach::attach;
-use crate::container::relay::{RelayOptions, parse_detach_keys};
+use crate::container::attach::{attach as relay, join};
+use crate::container::relay::RelayOptions;
 use crate::container::start::{Started, start};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::monitor::protocol::Attach;
 use crate::record::containers;
 
 #[derive(clap::Args)]
@@ -28,11 +29,11 @@ impl Verb for StartArgs {
     fn run(self, front: &Front) -> Result<u8> {
         let engine = Engine::open()?;
         if self.attach || self.interactive {
-            return self.attached(&engine);
+            return self.attached(&engine, front);
         }
         let mut failed = Vec::new();
         for name in &self.containers {
-            match start(&engine, name, (0, 0)) {
+            match start(&engine, name, (0, 0), Attach::NONE) {
                 Ok(started) => {
                     stdout::line(name)?;
                     if let Started::Now(launched) = started {
@@ -56,7 +57,7 @@ impl Verb for StartArgs {
 }
 
 impl StartArgs {
-    fn attached(&self, engine: &Engine) -> Result<u8> {
+    fn attached(&self, engine: &Engine, front: &Front) -> Result<u8> {
         let [name] = self.containers.as_slice() else {
             return Err(Error::invalid(
                 "you cannot start and attach multiple containers at once",
@@ -64,22 +65,28 @@ impl StartArgs {
         };
         let id = containers::find(&engine.paths, name)?;
         let config = containers::config(&engine.paths, &id)?.config;
-        let stdin = self.interactive && config.open_stdin;
-        streams::check_terminal(stdin, config.tty)?;
-        let options = RelayOptions {
-            stdin,
-            stdout: true,
-            stderr: true,
-            terminal: config.tty,
-            signals: true,
-            detach_keys: parse_detach_keys(&self.detach_keys)?,
+        let attach = Attach {
+            stdin: self.interactive && config.open_stdin,
+            ..Attach::OUTPUT
         };
-        match start(engine, &id, streams::size())? {
-            Started::Now(launched) => attach(launched.client, &options).map(|outcome| streams::status(&outcome)),
-            Started::Before => Err(Error::unsupported(format!(
-                "container {name} runs already, and attaching to a running container is not supported yet"
-            ))
-            .hint("`wherry logs -f` shows its output, `wherry exec` runs a program in it")),
-        }
+        let detach_keys =
+            streams::detach_keys(front, &self.detach_keys, config.tty && attach.stdin)?;
+        let started = start(engine, &id, streams::size(), attach)?;
+        let redraw = matches!(started, Started::Before);
+        let client = match started {
+            Started::Now(launched) => {
+                launched.warnings.iter().for_each(|w| front.warn(w));
+                launched.client
+            }
+            Started::Before => join(engine, &id, attach)?,
+        };
+        let options = RelayOptions {
+            attach,
+            terminal: config.tty,
+            redraw,
+            signals: !config.tty,
+            detach_keys,
+        };
+        Ok(streams::status(front, &relay(client, &options)?))
     }
 }

@@ -1,7 +1,9 @@
-//! What `run`, `start` and `exec` share: is the caller's terminal there, how
-//! large is it, and the end of a relay as an exit status.
+//! What `run`, `start`, `attach` and `exec` share: is the caller's terminal
+//! there, how large is it, which keys detach, and the end of a relay as an exit
+//! status.
 
-use crate::container::relay::Outcome;
+use crate::cli::{Front, settings};
+use crate::container::relay::{Outcome, parse_detach_keys};
 use crate::error::{Error, Result};
 use crate::sys::pty;
 use std::io::IsTerminal;
@@ -21,10 +23,31 @@ pub fn check_terminal(interactive: bool, terminal: bool) -> Result<()> {
     Ok(())
 }
 
+/// The keys that detach from a terminal: those given, else those of
+/// config.json, else Docker's.
+pub fn detach_keys(front: &Front, given: &str, terminal: bool) -> Result<Vec<u8>> {
+    if !given.is_empty() || !terminal {
+        return parse_detach_keys(given);
+    }
+    parse_detach_keys(&settings::text(front, "detachKeys").unwrap_or_default())
+}
+
 /// The process's status, or 0 after detaching.
-pub fn status(outcome: &Outcome) -> u8 {
+pub fn status(front: &Front, outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Exited(status) => u8::try_from(*status).unwrap_or(255),
-        Outcome::Detached => 0,
+        Outcome::Detached | Outcome::Fed => 0,
+        Outcome::Interrupted => {
+            front.note("got 3 SIGTERM/SIGINTs, forcefully exiting");
+            1
+        }
+    }
+}
+
+/// The same for `attach` and `exec`, where detaching is an error.
+pub fn status_of_guest(front: &Front, outcome: &Outcome) -> Result<u8> {
+    match outcome {
+        Outcome::Detached => Err(Error::conflict("read escape sequence")),
+        outcome => Ok(status(front, outcome)),
     }
 }

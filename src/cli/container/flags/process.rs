@@ -72,7 +72,7 @@ impl ProcessFlags {
     pub fn apply(self, config: &mut Config, host: &mut HostConfig) -> Result<()> {
         let attached = |stream| self.attach.contains(&stream);
         let all = self.attach.is_empty();
-        config.attach_stdin = attached(Stream::Stdin) || (all && self.interactive);
+        config.attach_stdin = attached(Stream::Stdin) || self.interactive;
         config.attach_stdout = attached(Stream::Stdout) || all;
         config.attach_stderr = attached(Stream::Stderr) || all;
         config.tty = self.tty;
