@@ -39,8 +39,8 @@ demo: ## build, make an image and run a container of it without root
 bench: build ## times of wherry, and of podman and docker where they are
 	tests/bench/bench.py $(TARGET_DIR)/wherry
 
-generate: ## manual pages and completions, from the command tree
-	UPDATE=1 $(CARGO) test --lib docs
+generate: ## manual pages, from the table of commands
+	UPDATE=1 $(CARGO) test --test engine cli::docs
 
 install: build ## into $(PREFIX), below $(DESTDIR)
 	install -Dm755 $(TARGET_DIR)/wherry $(DESTDIR)$(PREFIX)/bin/wherry

@@ -14,5 +14,6 @@ mod registry;
 mod resilience;
 mod run;
 mod security;
+mod shells;
 mod store;
 mod support;

@@ -14,7 +14,7 @@ use std::fmt::Write;
 const WIDTH: usize = 80;
 
 /// The options that stand before the command.
-const GLOBALS: &[(&str, &str)] = &[
+pub const GLOBALS: &[(&str, &str)] = &[
     (
         "      --config string",
         "Directory of Docker's client settings and credentials (default \"~/.docker\")",
@@ -38,10 +38,7 @@ pub fn program(front: &Front) -> String {
         let mut rows: Vec<(&str, &str)> = COMMANDS
             .iter()
             .filter(|entry| entry.common == common)
-            .filter_map(|entry| {
-                let name = entry.paths.iter().find(|path| !path.contains(' '))?;
-                Some((*name, entry.about))
-            })
+            .filter_map(short)
             .collect();
         if !common {
             rows.sort_unstable();
@@ -75,20 +72,38 @@ pub fn noun(front: &Front, noun: &str) -> String {
         .find(|n| n.name == noun)
         .map_or("", |n| n.about);
     let mut out = format!("Usage:  {program} {noun} COMMAND\n\n{about}\n");
-    let mut rows: Vec<(&str, &str)> = COMMANDS
-        .iter()
-        .filter_map(|entry| {
-            let below = |path: &&'static str| path.strip_prefix(noun)?.strip_prefix(' ');
-            Some((entry.paths.iter().find_map(below)?, entry.about))
-        })
-        .collect();
-    rows.sort_unstable();
-    section(&mut out, "Commands", &rows);
+    section(&mut out, "Commands", &names(Some(noun)));
     let _ = writeln!(
         out,
         "\nRun '{program} {noun} COMMAND --help' for more information on a command."
     );
     out
+}
+
+/// The commands below `noun`, or of the program with the management commands,
+/// sorted, and what each does.
+pub fn names(noun: Option<&str>) -> Vec<(&'static str, &'static str)> {
+    let mut rows: Vec<_> = match noun {
+        Some(noun) => COMMANDS.iter().filter_map(|e| below(e, noun)).collect(),
+        None => {
+            let nouns = NOUNS.iter().map(|n| (n.name, n.about));
+            COMMANDS.iter().filter_map(short).chain(nouns).collect()
+        }
+    };
+    rows.sort_unstable();
+    rows
+}
+
+/// A command by its short name.
+fn short(entry: &Entry) -> Option<(&'static str, &'static str)> {
+    let name = entry.paths.iter().find(|path| !path.contains(' '))?;
+    Some((name, entry.about))
+}
+
+/// A command by its name below `noun`.
+fn below(entry: &Entry, noun: &str) -> Option<(&'static str, &'static str)> {
+    let name = |path: &&'static str| path.strip_prefix(noun)?.strip_prefix(' ');
+    Some((entry.paths.iter().find_map(name)?, entry.about))
 }
 
 fn section(out: &mut String, title: &str, rows: &[(&str, &str)]) {

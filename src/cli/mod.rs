@@ -4,6 +4,7 @@
 //! arguments and the one function that runs it. Only this layer prints.
 
 pub mod commands;
+mod complete;
 pub mod container;
 pub mod docs;
 mod filter;

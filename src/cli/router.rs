@@ -4,7 +4,7 @@
 use super::commands::{COMMANDS, NOUNS};
 use super::front::Front;
 use super::verb::Entry;
-use super::{help, parse, report, stdout};
+use super::{complete, help, parse, report, stdout};
 use crate::error::{Error, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         program: program(args.first()),
         ..Front::default()
     };
-    let outcome = dispatch(&mut front, args.get(1..).unwrap_or_default());
+    let args = args.get(1..).unwrap_or_default();
+    let outcome = match complete::asked(args) {
+        Some((words, describe)) => complete::run(words, describe),
+        None => dispatch(&mut front, args),
+    };
     outcome.unwrap_or_else(|e| report::show(&e, &front))
 }
 

@@ -109,6 +109,30 @@ pub fn list(engine: &Engine, which: &Which) -> Result<Vec<Summary>> {
     Ok(found)
 }
 
+/// The names of all containers, sorted: one look at the directory of names.
+pub fn names(engine: &Engine) -> Result<Vec<String>> {
+    let mut names = containers::names(&engine.paths)?;
+    names.sort();
+    Ok(names)
+}
+
+/// The names of the containers whose status is asked for, sorted.
+pub fn names_of(engine: &Engine, wanted: impl Fn(Status) -> bool) -> Result<Vec<String>> {
+    let mut records = Records::new();
+    let mut names = Vec::new();
+    for id in containers::ids(&engine.paths)? {
+        let path = engine.paths.container(&id).join("state.json");
+        let Some(written) = records.parse::<State>(&path) else {
+            continue;
+        };
+        if written.version <= VERSION && wanted(truth(&written).status) {
+            names.push(written.name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 fn measure(engine: &Engine, found: &mut [Summary]) -> Result<()> {
     let files: Vec<Files<'_>> = found.iter().map(Summary::files).collect();
     let sizes = size::of(engine, &files)?;

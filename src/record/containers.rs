@@ -204,6 +204,21 @@ pub fn ids(paths: &Paths) -> Result<Vec<String>> {
         .collect())
 }
 
+/// All names that containers have, in no order. One that a crash has left is
+/// there until the next command tidies up.
+pub fn names(paths: &Paths) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(paths.names()) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e).context(|| "cannot read the directory of names"),
+    };
+    Ok(entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| crate::text::name::check(name).is_ok())
+        .collect())
+}
+
 /// The full ID of a container by name, ID or unambiguous prefix of an ID.
 pub fn find(paths: &Paths, wanted: &str) -> Result<String> {
     let missing = || Error::not_found(format!("No such container: {wanted}"));

@@ -1,23 +1,13 @@
-//! Manual pages in man/ and completions in completions/ are those of the
-//! commands as they are. `UPDATE=1` writes them.
+//! Manual pages in man/ are those of the commands as they are. `UPDATE=1`
+//! writes them.
 
-use clap_complete::{Shell, generate};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Every file that there has to be, with its content.
 fn wanted() -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
-    let mut tree = wherry::cli::docs::tree();
-    for (shell, file) in [
-        (Shell::Bash, "completions/wherry.bash"),
-        (Shell::Zsh, "completions/_wherry"),
-        (Shell::Fish, "completions/wherry.fish"),
-    ] {
-        let mut text = Vec::new();
-        generate(shell, &mut tree, "wherry", &mut text);
-        files.insert(file.into(), text);
-    }
+    let tree = wherry::cli::docs::tree();
     pages(&tree, "wherry", &mut files);
     files
 }
@@ -41,15 +31,12 @@ fn pages(command: &clap::Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<
 }
 
 #[test]
-fn pages_and_completions_are_up_to_date() {
+fn pages_are_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let wanted = wanted();
     let mut found = Vec::new();
-    for dir in ["man", "completions"] {
-        std::fs::create_dir_all(root.join(dir)).unwrap();
-        for entry in std::fs::read_dir(root.join(dir)).unwrap() {
-            found.push(Path::new(dir).join(entry.unwrap().file_name()));
-        }
+    for entry in std::fs::read_dir(root.join("man")).unwrap() {
+        found.push(Path::new("man").join(entry.unwrap().file_name()));
     }
     if std::env::var_os("UPDATE").is_some() {
         for file in found.iter().filter(|f| !wanted.contains_key(*f)) {
