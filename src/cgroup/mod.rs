@@ -4,6 +4,7 @@
 //! that was asked for is refused by name.
 
 pub mod devices;
+pub mod freezer;
 pub mod io;
 pub mod limits;
 mod place;

@@ -6,11 +6,16 @@ use super::container::create::CreateArgs;
 use super::container::exec::ExecArgs;
 use super::container::kill::KillArgs;
 use super::container::logs::LogsArgs;
+use super::container::pause::{PauseArgs, UnpauseArgs};
+use super::container::prune::PruneArgs;
 use super::container::ps::PsArgs;
+use super::container::rename::RenameArgs;
+use super::container::restart::RestartArgs;
 use super::container::rm::RmArgs;
 use super::container::run::RunArgs;
 use super::container::start::StartArgs;
 use super::container::stop::StopArgs;
+use super::container::top::TopArgs;
 use super::container::wait::WaitArgs;
 use super::image::ls::LsArgs as ImageLsArgs;
 use super::image::pull::PullArgs;
@@ -93,6 +98,32 @@ pub static COMMANDS: &[Entry] = &[
         &["CONTAINER [CONTAINER...]"],
         "Stop one or more running containers",
     ),
+    Entry::of::<RestartArgs>(
+        &["container restart", "restart"],
+        &["CONTAINER [CONTAINER...]"],
+        "Restart one or more containers",
+    ),
+    Entry::of::<PauseArgs>(
+        &["container pause", "pause"],
+        &["CONTAINER [CONTAINER...]"],
+        "Pause all processes within one or more containers",
+    ),
+    Entry::of::<UnpauseArgs>(
+        &["container unpause", "unpause"],
+        &["CONTAINER [CONTAINER...]"],
+        "Unpause all processes within one or more containers",
+    ),
+    Entry::of::<RenameArgs>(
+        &["container rename", "rename"],
+        &["CONTAINER NEW_NAME"],
+        "Rename a container",
+    ),
+    Entry::of::<TopArgs>(
+        &["container top", "top"],
+        &["CONTAINER [ps OPTIONS]"],
+        "Display the running processes of a container",
+    ),
+    Entry::of::<PruneArgs>(&["container prune"], &[""], "Remove all stopped containers"),
     Entry::of::<WaitArgs>(
         &["container wait", "wait"],
         &["CONTAINER [CONTAINER...]"],

@@ -5,6 +5,7 @@
 
 pub mod commands;
 mod complete;
+mod confirm;
 pub mod container;
 pub mod docs;
 mod filter;
@@ -23,6 +24,7 @@ pub mod stdout;
 mod system;
 mod verb;
 
+pub use confirm::confirm;
 pub use filter::filter;
 pub use front::Front;
 pub use report::{each, show};

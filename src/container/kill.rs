@@ -56,9 +56,11 @@ pub fn kill(engine: &Engine, wanted: &str, signal: i32) -> Result<()> {
     let now = state::truth(&containers::state(&engine.paths, &id)?);
     let init = open_init(&id, &now)?;
     match pidfd::signal(&init, signal) {
-        Err(nix::Error::ESRCH) => Err(not_running(&id)),
-        other => other.context(|| format!("cannot send a signal to container {id}")),
+        Err(nix::Error::ESRCH) => return Err(not_running(&id)),
+        other => other.context(|| format!("cannot send a signal to container {id}"))?,
     }
+    // As Docker: it goes on, to hear the signal.
+    super::pause::resume(&engine.paths, &id, &now)
 }
 
 /// A descriptor of the running container's init.

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::image::reference::Reference;
 use crate::paths::Paths;
 use crate::record::container::{Mount, State, Status, VERSION};
-use crate::record::containers;
+use crate::record::{containers, names};
 use crate::text::{id, time};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -111,7 +111,7 @@ pub fn list(engine: &Engine, which: &Which) -> Result<Vec<Summary>> {
 
 /// The names of all containers, sorted: one look at the directory of names.
 pub fn names(engine: &Engine) -> Result<Vec<String>> {
-    let mut names = containers::names(&engine.paths)?;
+    let mut names = names::all(&engine.paths)?;
     names.sort();
     Ok(names)
 }
@@ -133,7 +133,8 @@ pub fn names_of(engine: &Engine, wanted: impl Fn(Status) -> bool) -> Result<Vec<
     Ok(names)
 }
 
-fn measure(engine: &Engine, found: &mut [Summary]) -> Result<()> {
+/// Fills in the sizes of their files.
+pub fn measure(engine: &Engine, found: &mut [Summary]) -> Result<()> {
     let files: Vec<Files<'_>> = found.iter().map(Summary::files).collect();
     let sizes = size::of(engine, &files)?;
     for (summary, sizes) in found.iter_mut().zip(sizes) {
@@ -152,7 +153,7 @@ fn read(records: &mut Records, paths: &Paths, id: String, all: bool) -> Option<S
         Some(_) => return None,
         None if dir.exists() => State {
             status: Status::Dead,
-            name: containers::name_of(paths, &id),
+            name: names::of(paths, &id),
             ..State::default()
         },
         None => return None,

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock::Lock;
 use crate::record::container::{Container, State, Status};
-use crate::record::containers;
+use crate::record::{containers, names};
 use crate::sys::pidfd;
 use crate::text::id::short;
 use crate::userns::monitors::{Entry, Role};
@@ -34,7 +34,7 @@ pub fn remove(engine: &Engine, wanted: &str, force: bool) -> Result<()> {
         Err(e) if e.kind() == Kind::NotFound && force => return Ok(()),
         // A damaged record is no reason to keep the container.
         Err(e) if e.kind() == Kind::Invalid && force => State {
-            name: containers::name_of(paths, &id),
+            name: names::of(paths, &id),
             ..State::default()
         },
         other => other?,

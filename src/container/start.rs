@@ -114,6 +114,7 @@ pub fn launch(
         cgroup,
         state: State {
             ports: network.ports(),
+            manually_restarted: false,
             ..state
         },
         listeners: network.take_listeners(),

@@ -1,6 +1,7 @@
 //! Whether what a record says is still true. Nothing watches all containers,
 //! so every command asks: the boot, the process and its start time.
 
+use crate::cgroup::freezer;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::fs::replace::Durability;
@@ -8,6 +9,7 @@ use crate::paths::Paths;
 use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::{pidfd, procfs};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a start may take before others give up: a helper for the network
@@ -32,6 +34,10 @@ pub fn truth(state: &State) -> State {
     let lives = |p: &Option<procfs::Process>| same_boot && p.is_some_and(|p| p.lives());
     if lives(&state.init) {
         now.monitor_lost = !lives(&state.monitor);
+        // Written before it is frozen, and thawed before that is written.
+        if state.status == Status::Paused && freezer::is_thawed(Path::new(&state.cgroup)) {
+            now.status = Status::Running;
+        }
     } else if !lives(&state.monitor) {
         now.status = Status::Exited;
         now.exit_code = UNKNOWN_EXIT;
@@ -56,10 +62,10 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
         state = containers::state(paths, id)?;
     }
     let now = truth(&state);
-    if now.status != state.status {
+    if now.status == Status::Exited && state.status != Status::Exited {
         // Written last: killed before, the next command does it all again.
         if !now.cgroup.is_empty() {
-            crate::cgroup::remove(std::path::Path::new(&now.cgroup));
+            crate::cgroup::remove(Path::new(&now.cgroup));
         }
         crate::network::uplink::stop(&paths.container(id));
         let run_dir = paths.run_container(id);

@@ -42,6 +42,8 @@ pub fn stop(engine: &Engine, wanted: &str, options: &StopOptions) -> Result<()> 
     let limit = u64::try_from(timeout).ok().map(Duration::from_secs);
     // Gone already is stopped as well.
     let _ = pidfd::signal(&init, signal);
+    // A frozen process hears nothing but SIGKILL.
+    super::pause::resume(paths, &id, &now)?;
     let ended =
         pidfd::wait_end(&init, limit).context(|| format!("cannot wait for container {id}"))?;
     if !ended {
@@ -65,6 +67,7 @@ pub fn settle(engine: &Engine, id: &str) -> Result<()> {
     match state::settle(paths, id) {
         Ok(now)
             if now.status == Status::Exited
+                && !now.manually_restarted
                 && containers::config(paths, id)?.host_config.auto_remove =>
         {
             super::remove::discard(engine, id, &now.name, lock)

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::fs::lock;
 use crate::record::container::{State, Status};
-use crate::record::containers;
+use crate::record::{containers, names};
 use crate::sys::procfs::Process;
 use crate::userns::monitors;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
             garbage.iter().try_for_each(|dir| containers::destroy(dir))
         })?;
     }
-    containers::free_names(&engine.paths);
+    names::settle(&engine.paths);
     clear_run_directories(engine);
     // Only now: killed before, we leave the signs for the next command.
     monitors::restore(&engine.paths.monitors(), dead, &needed)
@@ -79,7 +79,7 @@ fn look_after(engine: &Engine, id: &str) -> Result<Option<Process>> {
     };
     let now = state::settle(paths, id)?;
     let over = now.status == Status::Exited || abandoned(&now);
-    if over && containers::config(paths, id)?.host_config.auto_remove {
+    if over && !now.manually_restarted && containers::config(paths, id)?.host_config.auto_remove {
         super::remove::discard(engine, id, &now.name, lock)?;
     }
     Ok(None)

@@ -88,8 +88,7 @@ fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) {
         life.clients.add_starter(starter, job.attach);
     }
     // Now others may enter; nobody who was told of the start waits for this.
-    state.starting = false;
-    let _ = start::write_state(&job, &state);
+    record(&job, &mut state, |state| state.starting = false);
     let ended = life.run();
     life.drain();
     finish(&job, state, life, ended);
@@ -359,32 +358,52 @@ fn input_interest<'a>(input: Option<&'a Input>, other: BorrowedFd<'a>) -> PollFd
 /// Records how it ended, tells the command, and leaves nothing behind.
 fn finish(job: &Job, mut state: State, mut life: Life, ended: Ended) {
     life.log = None;
-    state.status = Status::Exited;
-    state.exit_code = ended.status();
-    state.init = None;
-    state.monitor = None;
-    state.finished_at = crate::text::time::now();
-    state.oom_killed = job
+    let oom_killed = job
         .cgroup
         .as_ref()
         .is_some_and(|(path, _)| crate::cgroup::was_oom_killed(path));
     end_helpers(job);
-    // Once the end is written down, it may be started again by anybody.
-    if !job.auto_remove {
-        clean_up(job);
-    }
-    let _ = start::write_state(job, &state);
-    let trash = job
-        .auto_remove
+    let finished_at = crate::text::time::now();
+    record(job, &mut state, |state| {
+        // Once the end is written down, it may be started again by anybody.
+        if !is_removed(job, state) {
+            clean_up(job);
+        }
+        state.status = Status::Exited;
+        state.exit_code = ended.status();
+        state.init = None;
+        state.monitor = None;
+        state.finished_at.clone_from(&finished_at);
+        state.oom_killed = oom_killed;
+    });
+    let remove = is_removed(job, &state);
+    let trash = remove
         .then(|| containers::hide(&job.paths, &job.id, &state.name).ok())
         .flatten();
     life.close_door();
     life.clients.finish(state.exit_code);
-    if job.auto_remove {
+    if remove {
         clean_up(job);
     }
     if let Some(trash) = trash {
         let _ = containers::destroy(&trash);
+    }
+}
+
+/// `--rm`, unless somebody ended it to start it again.
+fn is_removed(job: &Job, state: &State) -> bool {
+    job.auto_remove && !state.manually_restarted
+}
+
+/// Changes the record on top of what commands have changed in it, its name
+/// among it. When it cannot be read, what we knew is written.
+fn record(job: &Job, known: &mut State, change: impl Fn(&mut State)) {
+    match containers::change_state(&job.paths, &job.id, &change) {
+        Ok(state) => *known = state,
+        Err(_) => {
+            change(known);
+            let _ = start::write_state(job, known);
+        }
     }
 }
 

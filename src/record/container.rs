@@ -414,6 +414,8 @@ pub struct State {
     /// RFC 3339 with nanoseconds, UTC; empty is never.
     pub started_at: String,
     pub finished_at: String,
+    /// `restart` has stopped it: with `--rm` it stays, to be started again.
+    pub manually_restarted: bool,
     /// The monitor was lost, so its end could not be recorded by it.
     pub monitor_lost: bool,
     /// cgroup v2 directory below the mount, e.g. `/user.slice/…/<id>`.

@@ -1,4 +1,4 @@
-//! `containers/` and `names/`: making, finding, reading and removing records.
+//! `containers/`: making, finding, reading and removing records.
 //!
 //! A container is made under a name that says by whom, and exists from the
 //! rename to its ID on. Removal begins with another rename. So readers see all
@@ -6,9 +6,10 @@
 //! a living one is working on.
 
 use super::container::{Container, State, VERSION};
+use super::names;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock::{self, Lock};
-use crate::fs::replace::{self, Durability, replace_record};
+use crate::fs::replace::{Durability, replace_record};
 use crate::paths::Paths;
 use crate::sys::procfs::Process;
 use std::io::Write;
@@ -56,45 +57,11 @@ impl<'a> New<'a> {
         })
     }
 
-    /// Takes `name`, which one container can have at a time. The content says
-    /// whose it is and who is making that, so that a name left by a crash can
-    /// be told from one in use.
+    /// Takes `name`, which one container can have at a time.
     pub fn claim(&mut self, name: &str) -> Result<()> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(self.paths.names())
-            .context(|| "cannot make the directory of names")?;
-        let path = self.paths.names().join(name);
-        // Linked into place with its content: a name is never half there.
-        let temporary = crate::fs::replace::temporary_beside(&path);
-        let content = format!("{} {}", self.id, maker());
-        let result = write_new(&temporary, content.as_bytes())
-            .and_then(|()| self.link(&temporary, &path, name));
-        let _ = std::fs::remove_file(&temporary);
-        result?;
+        names::claim(self.paths, &self.id, name)?;
         self.name = Some(name.to_string());
         Ok(())
-    }
-
-    fn link(&self, temporary: &Path, path: &Path, name: &str) -> Result<()> {
-        for _ in 0..3 {
-            match std::fs::hard_link(temporary, path) {
-                Ok(()) => return Ok(()),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(e).context(|| format!("cannot take the name \"{name}\"")),
-            }
-            if let Some(owner) = owner_of(self.paths, path) {
-                return Err(name_taken(name, &owner));
-            }
-            // Its owner never came to be, or is no more. Looked at again under
-            // the lock: somebody may have taken it meanwhile.
-            let _lock = names_lock(self.paths)?;
-            if owner_of(self.paths, path).is_none() {
-                let _ = std::fs::remove_file(path);
-            }
-        }
-        Err(name_taken(name, "another container"))
     }
 
     /// Writes both records and gives the directory its name; from then on the
@@ -133,24 +100,19 @@ impl Drop for New<'_> {
             return;
         }
         if let Some(name) = &self.name {
-            let _ = std::fs::remove_file(self.paths.names().join(name));
+            names::release(self.paths, &self.id, name);
         }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
-/// Held by whoever takes a name away.
-fn names_lock(paths: &Paths) -> Result<Lock> {
-    lock::exclusive(&paths.data().join("names.lock"))
-}
-
 /// This process, as names of what it makes have it.
-fn maker() -> String {
+pub(super) fn maker() -> String {
     let me = Process::me();
     format!("{}.{}", me.pid, me.start_time)
 }
 
-fn lives(maker: &str) -> bool {
+pub(super) fn maker_lives(maker: &str) -> bool {
     let process = maker.split_once('.').and_then(|(pid, start_time)| {
         Some(Process {
             pid: pid.parse().ok()?,
@@ -160,14 +122,7 @@ fn lives(maker: &str) -> bool {
     process.is_some_and(|p| p.lives())
 }
 
-/// The ID that a name stands for, if that container exists or is being made.
-fn owner_of(paths: &Paths, name: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(name).ok()?;
-    let (id, maker) = text.split_once(' ')?;
-    (exists(paths, id) || lives(maker)).then(|| id.to_string())
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -181,13 +136,6 @@ fn sync(path: &Path) -> Result<()> {
     std::fs::File::open(path)
         .and_then(|file| file.sync_all())
         .context(|| format!("cannot sync \"{}\"", path.display()))
-}
-
-fn name_taken(name: &str, owner: &str) -> Error {
-    Error::conflict(format!(
-        "Conflict. The container name \"/{name}\" is already in use by container \"{owner}\". You have to remove (or rename) that container to be able to reuse that name."
-    ))
-    .hint(format!("`wherry rm {name}` removes it, `--name` takes another name"))
 }
 
 /// IDs of all containers that exist, in no order. Half-made ones are not there.
@@ -204,21 +152,6 @@ pub fn ids(paths: &Paths) -> Result<Vec<String>> {
         .collect())
 }
 
-/// All names that containers have, in no order. One that a crash has left is
-/// there until the next command tidies up.
-pub fn names(paths: &Paths) -> Result<Vec<String>> {
-    let entries = match std::fs::read_dir(paths.names()) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e).context(|| "cannot read the directory of names"),
-    };
-    Ok(entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| crate::text::name::check(name).is_ok())
-        .collect())
-}
-
 /// The full ID of a container by name, ID or unambiguous prefix of an ID.
 pub fn find(paths: &Paths, wanted: &str) -> Result<String> {
     let missing = || Error::not_found(format!("No such container: {wanted}"));
@@ -228,8 +161,7 @@ pub fn find(paths: &Paths, wanted: &str) -> Result<String> {
         return Ok(wanted.to_string());
     }
     if crate::text::name::check(name).is_ok()
-        && let Some(id) = owner_of(paths, &paths.names().join(name))
-        && exists(paths, &id)
+        && let Some(id) = names::owner(paths, name)
     {
         return Ok(id);
     }
@@ -249,7 +181,7 @@ pub fn find(paths: &Paths, wanted: &str) -> Result<String> {
     }
 }
 
-fn exists(paths: &Paths, id: &str) -> bool {
+pub(super) fn exists(paths: &Paths, id: &str) -> bool {
     crate::text::id::is_full(id) && paths.container(id).exists()
 }
 
@@ -267,9 +199,21 @@ pub fn state(paths: &Paths, id: &str) -> Result<State> {
     Ok(state)
 }
 
+/// Writes what is: for whoever knows that nobody else does, because the
+/// container is only starting, or has no monitor and the caller its lock.
 pub fn write_state(paths: &Paths, id: &str, state: &State, durability: Durability) -> Result<()> {
     let text = serde_json::to_vec(state).context(|| "cannot write the container's state")?;
     replace_record(&paths.container(id).join("state.json"), &text, durability)
+}
+
+/// Changes the state of a container whatever its monitor or a command changes
+/// at the same time; gives what is then. The lock is held for this instant.
+pub fn change_state(paths: &Paths, id: &str, change: impl FnOnce(&mut State)) -> Result<State> {
+    let _lock = lock::exclusive(&paths.container(id).join("state.lock"))?;
+    let mut state = state(paths, id)?;
+    change(&mut state);
+    write_state(paths, id, &state, Durability::Fast)?;
+    Ok(state)
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path, id: &str) -> Result<T> {
@@ -291,22 +235,6 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path, id: &str) -> Result<T> {
 
 fn removable(error: Error, id: &str) -> Error {
     error.hint(format!("`wherry rm -f {id}` removes the container"))
-}
-
-/// The name that the container has by the directory of names: for one whose
-/// own record is damaged. Empty when there is none.
-pub fn name_of(paths: &Paths, id: &str) -> String {
-    let entries = std::fs::read_dir(paths.names());
-    entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .find(|entry| {
-            let owner = std::fs::read_to_string(entry.path());
-            owner.is_ok_and(|owner| owner.split(' ').next() == Some(id))
-        })
-        .and_then(|entry| entry.file_name().into_string().ok())
-        .unwrap_or_default()
 }
 
 fn check_version(version: u32, id: &str) -> Result<()> {
@@ -335,12 +263,7 @@ pub fn hide(paths: &Paths, id: &str, name: &str) -> Result<PathBuf> {
     let gone = paths.containers().join(format!("{GONE}{id}"));
     std::fs::rename(paths.container(id), &gone)
         .context(|| format!("cannot remove container {id}"))?;
-    let path = paths.names().join(name);
-    // Only its own: the name may have gone to another container.
-    let _lock = names_lock(paths);
-    if std::fs::read_to_string(&path).is_ok_and(|owner| owner.starts_with(id)) {
-        let _ = std::fs::remove_file(path);
-    }
+    names::release(paths, id, name);
     Ok(gone)
 }
 
@@ -375,7 +298,9 @@ pub fn garbage(paths: &Paths) -> Vec<PathBuf> {
         return Vec::new();
     };
     let left = |name: &str| match name.strip_prefix(NEW) {
-        Some(rest) => !rest.split_once('-').is_some_and(|(maker, _)| lives(maker)),
+        Some(rest) => !rest
+            .split_once('-')
+            .is_some_and(|(maker, _)| maker_lives(maker)),
         None => name.starts_with(GONE),
     };
     entries
@@ -383,26 +308,4 @@ pub fn garbage(paths: &Paths) -> Vec<PathBuf> {
         .filter(|entry| left(&entry.file_name().to_string_lossy()))
         .map(|entry| entry.path())
         .collect()
-}
-
-/// Removes names whose container is no more.
-pub fn free_names(paths: &Paths) {
-    let Ok(_lock) = names_lock(paths) else {
-        return;
-    };
-    for entry in std::fs::read_dir(paths.names())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let path = entry.path();
-        let name = entry.file_name();
-        let stale = match replace::maker_of(&name.to_string_lossy()) {
-            Some(pid) => crate::sys::procfs::start_time(pid).is_none(),
-            None => owner_of(paths, &path).is_none(),
-        };
-        if stale {
-            let _ = std::fs::remove_file(path);
-        }
-    }
 }

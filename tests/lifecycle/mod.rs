@@ -1,4 +1,10 @@
 //! From create to rm: states, signals, and what a kill -9 leaves.
 
 mod kills;
+mod pause;
+mod prune;
+mod rename;
+mod restart;
 mod states;
+mod table;
+mod top;
