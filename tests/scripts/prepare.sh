@@ -77,11 +77,15 @@ need_namespaces() {
         die "the kernel does not let $1 make user namespaces (see user_namespaces(7), user.max_user_namespaces)"
 }
 
-# need_tun: that users may open it, as udev has it on every Debian; a machine
-# without udev may differ, and the helpers of rootless networks need it.
-need_tun() {
-    [ -c /dev/net/tun ] || return 0
-    [ "$(stat -c %a /dev/net/tun)" = 666 ] && return
-    say "letting users open /dev/net/tun until the next boot"
-    as_root chmod 0666 /dev/net/tun
+# need_devices: that users may open them, as udev has it on every Debian; a
+# machine without udev may differ. The helpers of rootless networks need
+# /dev/net/tun, fuse-overlayfs /dev/fuse.
+need_devices() {
+    local device
+    for device in /dev/net/tun /dev/fuse; do
+        [ -c "$device" ] || continue
+        [ "$(stat -c %a "$device")" = 666 ] && continue
+        say "letting users open $device until the next boot"
+        as_root chmod 0666 "$device"
+    done
 }
