@@ -27,15 +27,21 @@ pub fn main(mut job: Job, client: End) {
     // On the list while we live: others join U through us.
     let listed = match Entry::add(&job.paths.monitors(), Role::Monitor) {
         Ok(listed) => listed,
-        Err(error) => return give_up(&job, &client, &error),
+        Err(error) => {
+            give_up(&job, &client, &error);
+            return;
+        }
     };
     let mut door = None;
     let started = start::start(&mut job, &client, &mut door);
-    match started {
+    let removed = match started {
         Ok(running) => live(job, client, door, running),
         Err(error) => give_up(&job, &client, &error),
+    };
+    if !removed {
+        // The entry of a dead process tells the next command to look.
+        std::mem::forget(listed);
     }
-    drop(listed);
 }
 
 /// Away from the command's terminal, session, directory and descriptors: its
@@ -57,8 +63,9 @@ fn detach(job: &Job, client: &End) {
     clone::keep_only(&mut keep);
 }
 
-/// The start failed: the record says why, and `--rm` leaves nothing.
-fn give_up(job: &Job, client: &End, error: &Error) {
+/// The start failed: the record says why, and `--rm` leaves nothing. False: it
+/// does, for the next command.
+fn give_up(job: &Job, client: &End, error: &Error) -> bool {
     let mut state = job.state.clone();
     state.status = Status::Created;
     state.starting = false;
@@ -69,14 +76,13 @@ fn give_up(job: &Job, client: &End, error: &Error) {
     end_helpers(job);
     clean_up(job);
     let _ = start::write_state(job, &state);
-    if job.auto_remove {
-        let _ = containers::remove(&job.paths, &job.id, &state.name);
-    }
+    let removed = !job.auto_remove || containers::remove(&job.paths, &job.id, &state.name).is_ok();
     let _ = client.send_error(error);
+    removed
 }
 
-/// The poll loop and what follows it.
-fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) {
+/// The poll loop and what follows it. False: `--rm` has left something.
+fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) -> bool {
     let mut state = running.state.clone();
     // A command that is gone cannot be told; the container runs all the same.
     let _ = starter.send_with(Kind::Started, &[], Some(running.pidfd.as_fd()));
@@ -91,7 +97,7 @@ fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) {
     record(&job, &mut state, |state| state.starting = false);
     let ended = life.run();
     life.drain();
-    finish(&job, state, life, ended);
+    finish(&job, state, life, ended)
 }
 
 struct Life {
@@ -356,7 +362,7 @@ fn input_interest<'a>(input: Option<&'a Input>, other: BorrowedFd<'a>) -> PollFd
 }
 
 /// Records how it ended, tells the command, and leaves nothing behind.
-fn finish(job: &Job, mut state: State, mut life: Life, ended: Ended) {
+fn finish(job: &Job, mut state: State, mut life: Life, ended: Ended) -> bool {
     life.log = None;
     let oom_killed = job
         .cgroup
@@ -377,16 +383,16 @@ fn finish(job: &Job, mut state: State, mut life: Life, ended: Ended) {
         state.oom_killed = oom_killed;
     });
     let remove = is_removed(job, &state);
-    let trash = remove
-        .then(|| containers::hide(&job.paths, &job.id, &state.name).ok())
-        .flatten();
+    let trash = remove.then(|| containers::hide(&job.paths, &job.id, &state.name));
     life.close_door();
     life.clients.finish(state.exit_code);
     if remove {
         clean_up(job);
     }
-    if let Some(trash) = trash {
-        let _ = containers::destroy(&trash);
+    match trash.map(|trash| trash.and_then(|dir| containers::destroy(&dir))) {
+        // Removed by somebody else is removed.
+        Some(Err(e)) => e.kind() == crate::error::Kind::NotFound,
+        _ => true,
     }
 }
 

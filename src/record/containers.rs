@@ -278,7 +278,18 @@ pub fn destroy(gone: &Path) -> Result<()> {
     // Somebody who waits for the container's end may still read how it was.
     let waiters = gone.join("waiters");
     let _waiting = waiters.exists().then(|| lock::exclusive(&waiters));
-    match std::fs::remove_dir_all(gone) {
+    // A command whose start has failed may be opening the last file in it, by
+    // the path that it had; nobody can find it any more, so this ends.
+    let mut result = std::fs::remove_dir_all(gone);
+    for _ in 0..10 {
+        match &result {
+            Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+                result = std::fs::remove_dir_all(gone);
+            }
+            _ => break,
+        }
+    }
+    match result {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             Err(e).context(|| format!("cannot delete \"{}\"", gone.display()))
         }
