@@ -78,6 +78,40 @@ fn an_image_changed_by_umoci() {
     assert_eq!(file_of(&store, &pulled, "added"), b"by umoci");
 }
 
+/// In both formats that it writes, pushed by itself and run.
+#[test]
+fn an_image_made_by_buildah() {
+    let registry = Registry::plain();
+    let env = Env::with(&registry);
+    let place = env.path("tmp/buildah");
+    let buildah = |args: &[&str]| {
+        let mut command = env.command("buildah");
+        for (option, name) in [("--root", "root"), ("--runroot", "runroot")] {
+            command.arg(option).arg(place.join(name));
+        }
+        command.args(["--storage-driver", "vfs"]).args(args);
+        run(command, b"", 120).ok().text().trim().to_owned()
+    };
+    let container = buildah(&["from", "scratch"]);
+    buildah(&["copy", &container, "/bin/busybox", "/bin/busybox"]);
+    buildah(&[
+        "config",
+        "--cmd",
+        "/bin/busybox id -u",
+        "--user",
+        "7:8",
+        &container,
+    ]);
+    for format in ["oci", "docker"] {
+        let target = format!("docker://{}/library/{format}:latest", registry.host());
+        let options = ["commit", "-q", "--tls-verify=false", "--format", format];
+        buildah(&[&options[..], &[&container, &target]].concat());
+        let printed = env.ok(["run", "--rm", "-q", "--network", "none", format]);
+        assert_eq!(printed, "7", "{format}");
+    }
+    buildah(&["rm", &container]);
+}
+
 #[test]
 fn a_second_pull_fetches_nothing() {
     let (env, registry) = (Env::new(), FaultRegistry::start());
