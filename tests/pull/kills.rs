@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::support::env::run;
-use crate::support::kill::{Dice, End, after, at_syscall, fail_syscall};
+use crate::support::kill::{Aim, Dice, End, after, at_syscall, fail_syscall};
 use crate::support::registry::Registry;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -82,13 +82,13 @@ fn killed_at_random_moments() {
     let mut dice = Dice::new();
     let start = std::time::Instant::now();
     run(command(&env, &env.path("tmp/first"), &name), b"", 60).ok();
-    let longest = start.elapsed();
+    let mut aim = Aim::within(start.elapsed());
     let mut killed = 0;
     for n in 0..40 {
         let root = env.path(&format!("tmp/kill{n}"));
-        if after(command(&env, &root, &name), dice.moment(longest)) == End::Killed {
-            killed += 1;
-        }
+        let was_killed = after(command(&env, &root, &name), aim.moment(&mut dice)) == End::Killed;
+        aim.learn(was_killed);
+        killed += u32::from(was_killed);
         assert_sound(
             &env,
             &root,

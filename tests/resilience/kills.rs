@@ -4,7 +4,7 @@
 use super::{field, monitors, state};
 use crate::support::env::{Output, run, wait};
 use crate::support::image::Image;
-use crate::support::kill::Dice;
+use crate::support::kill::{Aim, Dice, delay_syscall};
 use crate::support::registry::Registry;
 use crate::support::tree::Tree;
 use crate::support::{Env, eventually};
@@ -15,16 +15,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const TIMES: u32 = 100;
-
-/// The time to kill within, after a try: later ones are quicker than the one it
-/// was measured by, and a machine is not always as busy.
-fn aim(longest: Duration, was_killed: bool) -> Duration {
-    if was_killed {
-        longest.mul_f64(1.1)
-    } else {
-        longest.mul_f64(0.9).max(Duration::from_micros(300))
-    }
-}
 
 /// Who is killed along with the command itself.
 #[derive(Debug, Clone, Copy)]
@@ -148,12 +138,12 @@ fn of_a_pull() {
     pull();
     content();
     env.ok(["rmi", "app"]);
-    let mut longest = took(pull);
+    let mut aim = Aim::within(took(pull));
     env.ok(["rmi", "app"]);
     let before = env.snapshot();
     let mut killed = 0;
     for n in 0..TIMES {
-        let (moment, also) = (dice.moment(longest), Also::roll(&mut dice));
+        let (moment, also) = (aim.moment(&mut dice), Also::roll(&mut dice));
         let what = format!(
             "kill {n} after {moment:?} of {also:?}, seed {}",
             dice.seed()
@@ -161,7 +151,7 @@ fn of_a_pull() {
         let command = env.wherry_command(["pull", "-q", "app"]);
         let was_killed = kill_after(&env, command, moment, also);
         killed += u32::from(was_killed);
-        longest = aim(longest, was_killed);
+        aim.learn(was_killed);
         assert_truth(&env, &what);
         // All of it or nothing; a worker that lives may just make it whole.
         let listed = env.ok(["images", "-q", "app"]);
@@ -190,18 +180,18 @@ fn of_run_rm() {
     let mut dice = Dice::new();
     let args = |name| ["run", "--rm", "--name", name, "busybox", "sleep", "0.02"];
     env.ok(args("box"));
-    let mut longest = took(|| drop(env.ok(args("box"))));
+    let mut aim = Aim::within(took(|| drop(env.ok(args("box")))));
     let before = env.snapshot();
     let mut killed = 0;
     for n in 0..TIMES {
-        let (moment, also) = (dice.moment(longest), Also::roll(&mut dice));
+        let (moment, also) = (aim.moment(&mut dice), Also::roll(&mut dice));
         let what = format!(
             "kill {n} after {moment:?} of {also:?}, seed {}",
             dice.seed()
         );
         let was_killed = kill_after(&env, env.wherry_command(args("box")), moment, also);
         killed += u32::from(was_killed);
-        longest = aim(longest, was_killed);
+        aim.learn(was_killed);
         assert_truth(&env, &what);
         // The same name: taken by what still runs, else free.
         let again = eventually(10, || {
@@ -244,13 +234,13 @@ fn of_rm_f() {
         ])
     };
     start("bridge");
-    let mut longest = took(|| drop(env.ok(["rm", "-f", "box"])));
+    let mut aim = Aim::within(took(|| drop(env.ok(["rm", "-f", "box"]))));
     let before = env.snapshot();
     let mut killed = 0;
     for n in 0..TIMES {
         // A helper for the network costs much of the time; some have it.
         start(if n % 5 == 0 { "bridge" } else { "none" });
-        let (moment, also) = (dice.moment(longest), Also::roll(&mut dice));
+        let (moment, also) = (aim.moment(&mut dice), Also::roll(&mut dice));
         let what = format!(
             "kill {n} after {moment:?} of {also:?}, seed {}",
             dice.seed()
@@ -258,7 +248,7 @@ fn of_rm_f() {
         let command = env.wherry_command(["rm", "-f", "box"]);
         let was_killed = kill_after(&env, command, moment, also);
         killed += u32::from(was_killed);
-        longest = aim(longest, was_killed);
+        aim.learn(was_killed);
         assert_truth(&env, &what);
         if state(&env, "box") == "exited" {
             let code = field(&env, "box", "{{.State.ExitCode}}");
@@ -278,14 +268,36 @@ fn of_rm_f() {
 fn of_who_holds_a_lock() {
     let env = Env::busybox();
     super::detached(&env, "box", &["sleep", "600"]);
-    let mut child = env.spawn(["rm", "-f", "box"]);
-    let pid = Pid::from_raw(child.id().cast_signed());
-    kill(pid, Signal::SIGSTOP).unwrap();
+    // Stopped where it takes the container out of sight, which needs the lock.
+    let remove = env.wherry_command(["rm", "-f", "box"]);
+    let mut strace = delay_syscall(&remove, "rename,renameat,renameat2", 600, 1)
+        .spawn()
+        .unwrap();
+    let mut holder = None;
+    assert!(eventually(20, || {
+        holder = child_of(strace.id()).filter(|pid| holds_a_lock(*pid));
+        holder.is_some()
+    }));
     env.ok(["ps", "-a"]);
     env.ok(["images"]);
     env.ok(["inspect", "box"]);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    run(env.wherry_command(["rm", "-f", "box"]), b"", 5);
+    kill(holder.unwrap(), Signal::SIGKILL).unwrap();
+    strace.kill().unwrap();
+    strace.wait().unwrap();
+    run(env.wherry_command(["rm", "-f", "box"]), b"", 5).ok();
     assert_eq!(state(&env, "box"), "");
+}
+
+fn child_of(pid: u32) -> Option<Pid> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split(' ').next()?.parse().ok().map(Pid::from_raw)
+}
+
+/// By proc_locks(5): `1: FLOCK  ADVISORY  WRITE PID …`.
+fn holds_a_lock(pid: Pid) -> bool {
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let pid = pid.to_string();
+    locks
+        .lines()
+        .any(|line| line.split_whitespace().nth(4) == Some(&pid))
 }

@@ -7,7 +7,7 @@
 
 use super::{detached, field, process, send, state};
 use crate::support::env::wait;
-use crate::support::kill::Dice;
+use crate::support::kill::{Aim, Dice};
 use crate::support::{Env, eventually};
 use nix::sys::signal::Signal;
 use std::io::Read;
@@ -159,16 +159,18 @@ fn killed_while_stopping() {
 fn killed_around_the_end() {
     let env = Env::busybox();
     let mut dice = Dice::new();
+    let mut aim = Aim::within(Duration::from_millis(60));
     let (mut seen, mut unseen) = (0, 0);
     for n in 0..30 {
         let id = detached(&env, "box", &["sh", "-c", "sleep 0.05; exit 7"]);
         let monitor = process(&env, &id, "Monitor");
-        std::thread::sleep(dice.moment(Duration::from_millis(60)));
+        std::thread::sleep(aim.moment(&mut dice));
         // It may have ended by itself.
         let _ = nix::sys::signal::kill(monitor, Signal::SIGKILL);
         let what = format!("kill {n} of seed {}", dice.seed());
         let code = env.ok(["wait", "box"]);
         assert!(["7", "255"].contains(&code.as_str()), "{what}: {code}");
+        aim.learn(code != "7");
         if code == "7" {
             seen += 1
         } else {

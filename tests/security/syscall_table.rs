@@ -92,7 +92,11 @@ fn compare(plain: &Outcomes, filtered: &Outcomes) {
         // fault that follows is one of two.
         let fault = |outcome: &str| matches!(outcome, "signal 7" | "signal 11");
         let same_fault = name.ends_with("sigreturn") && fault(before) && fault(after);
-        if after != expected && !(same_fault && verdict == "allow") {
+        // Whether sync(2) and the like are done in time depends on the disk; what
+        // a filter denies is answered at once.
+        let refused = |outcome: &str| matches!(outcome, "errno 1" | "errno 38");
+        let slow = after == "hangs" || before == "hangs" && !refused(after);
+        if after != expected && !((same_fault || slow) && verdict == "allow") {
             wrong.push(format!("{key} {name}: {after}, expected {expected}"));
         }
     }

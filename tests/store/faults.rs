@@ -54,7 +54,7 @@ fn killed_at_random_moments() {
     let layout = image(&env, "a");
     let began = std::time::Instant::now();
     take(&env, &env.path("tmp/whole"), &layout.dir, "a").ok();
-    let whole = began.elapsed();
+    let mut aim = kill::Aim::within(began.elapsed());
     let mut dice = kill::Dice::new();
     let mut killed = 0;
     let root = env.path("tmp/store");
@@ -62,10 +62,10 @@ fn killed_at_random_moments() {
         if n % 8 == 0 {
             crate::support::env::remove(&root);
         }
-        let delay = dice.moment(whole);
-        if kill::after(take_command(&env, &root, &layout.dir, "a"), delay) == kill::End::Killed {
-            killed += 1;
-        }
+        let command = take_command(&env, &root, &layout.dir, "a");
+        let was_killed = kill::after(command, aim.moment(&mut dice)) == kill::End::Killed;
+        aim.learn(was_killed);
+        killed += u32::from(was_killed);
         if root.join("data").exists() {
             assert_sound(&root);
         }

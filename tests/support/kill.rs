@@ -46,6 +46,27 @@ impl Dice {
     }
 }
 
+/// The time to kill within. It follows what the tries show: later ones are
+/// quicker than the one it was measured by, and a machine is not always as busy.
+pub struct Aim(Duration);
+
+impl Aim {
+    pub fn within(longest: Duration) -> Self {
+        Self(longest)
+    }
+
+    pub fn moment(&self, dice: &mut Dice) -> Duration {
+        dice.moment(self.0)
+    }
+
+    pub fn learn(&mut self, was_killed: bool) {
+        self.0 = match was_killed {
+            true => self.0.mul_f64(1.1),
+            false => self.0.mul_f64(0.9).max(Duration::from_micros(300)),
+        };
+    }
+}
+
 /// How a command fared that was to be killed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
@@ -80,6 +101,12 @@ pub fn after(mut command: Command, delay: Duration) -> End {
 /// SIGKILL when it enters `syscall` for the nth time, n from 1.
 pub fn at_syscall(command: &Command, syscall: &str, n: u32) -> Command {
     inject(command, syscall, &format!("signal=KILL:when={n}"))
+}
+
+/// Runs the command such that its nth `syscall` begins only after `seconds`.
+pub fn delay_syscall(command: &Command, syscall: &str, seconds: u32, n: u32) -> Command {
+    let what = format!("delay_enter={}:when={n}", u64::from(seconds) * 1_000_000);
+    inject(command, syscall, &what)
 }
 
 /// Runs the command such that the nth `syscall` fails with `errno` (ENOSPC, …).
