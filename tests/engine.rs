@@ -3,6 +3,7 @@
 //! (docs/testing.md).
 
 mod architecture;
+mod attach;
 mod cli;
 mod exec;
 mod lifecycle;

@@ -77,6 +77,7 @@ const ENOUGH: u32 = 3;
 /// Relays until the process has ended or the user detaches.
 pub fn relay(peer: &mut dyn Peer, options: &RelayOptions) -> Result<Outcome> {
     let signals = Watch::new(!OURS).context(|| "cannot watch signals")?;
+    wait_for_terminal(options);
     let raw = if options.terminal && options.attach.stdin {
         pty::Raw::enter(std::io::stdin()).ok()
     } else {
@@ -100,6 +101,15 @@ pub fn relay(peer: &mut dyn Peer, options: &RelayOptions) -> Result<Outcome> {
         relay.redraw(peer)?;
     }
     relay.run(peer)
+}
+
+/// A job in the background that wants input stops until it is in the
+/// foreground: at once, not when there is some, which is another's.
+fn wait_for_terminal(options: &RelayOptions) {
+    if options.attach.stdin && pty::in_background(std::io::stdin()) {
+        let whole_job = 0;
+        let _ = signal::kill(whole_job, libc::SIGTTIN);
+    }
 }
 
 struct Relay<'a> {
@@ -194,10 +204,12 @@ impl Relay<'_> {
                 if passes {
                     peer.signal(caught.signal)?;
                 }
-                self.stop(caught.signal)
+                self.stop(caught.signal);
+                Ok(())
             }
             libc::SIGCONT => {
-                self.go_on()?;
+                wait_for_terminal(self.options);
+                self.go_on();
                 self.resize(peer)?;
                 if passes {
                     peer.signal(caught.signal)?;
@@ -208,24 +220,27 @@ impl Relay<'_> {
                 self.interrupts += u32::from(matches!(other, libc::SIGINT | libc::SIGTERM));
                 peer.signal(other)
             }
-            other => self.stop(other),
+            other => {
+                self.stop(other);
+                Ok(())
+            }
         }
     }
 
     /// Does what the signal does to any program, with the terminal as it was
     /// before; then, if ever, goes on.
-    fn stop(&mut self, signal: i32) -> Result<()> {
+    fn stop(&self, signal: i32) {
         if let Some(raw) = &self.raw {
             raw.suspend();
         }
         signal::suffer(signal);
-        self.go_on()
+        self.go_on();
     }
 
-    fn go_on(&mut self) -> Result<()> {
-        match &self.raw {
-            Some(raw) => raw.resume().context(|| "cannot set up the terminal"),
-            None => Ok(()),
+    fn go_on(&self) {
+        if let Some(raw) = &self.raw {
+            // A terminal that is gone has no modes; its end comes as input.
+            let _ = raw.resume();
         }
     }
 

@@ -82,6 +82,11 @@ pub fn set_size(tty: impl AsFd, size: Size) -> nix::Result<()> {
     .map(drop)
 }
 
+/// Whether another job has the terminal: reading it would stop us.
+pub fn in_background(tty: impl AsFd) -> bool {
+    nix::unistd::tcgetpgrp(tty).is_ok_and(|group| group != nix::unistd::getpgrp())
+}
+
 /// The caller's terminal in raw mode until dropped.
 pub struct Raw {
     tty: OwnedFd,

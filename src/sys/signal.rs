@@ -76,28 +76,30 @@ impl Drop for Watch {
     }
 }
 
-/// Lets a watched signal do to this process what it would have done: end it,
+/// Lets a signal do to this process what it does when nobody watches: end it,
 /// stop it until it is continued, or nothing.
 pub fn suffer(signal: i32) {
-    let set = set(&[signal]);
-    let _ = mask(libc::SIG_UNBLOCK, set);
+    let before = mask(libc::SIG_UNBLOCK, set(&[signal]));
     let _ = kill(nix::unistd::getpid().as_raw(), signal);
-    let _ = mask(libc::SIG_BLOCK, set);
+    if let Ok(before) = before {
+        let _ = mask(libc::SIG_SETMASK, before);
+    }
 }
 
-fn mask(how: i32, set: Set) -> nix::Result<()> {
-    let old = std::ptr::null_mut::<Set>();
-    // SAFETY: a live set of the size given.
+/// The mask as it was before.
+fn mask(how: i32, set: Set) -> nix::Result<Set> {
+    let mut before: Set = 0;
+    // SAFETY: two live sets of the size given.
     check(unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
             how,
             &raw const set,
-            old,
+            &raw mut before,
             size_of::<Set>(),
         )
     })
-    .map(drop)
+    .map(|_| before)
 }
 
 /// Blocks all signals; they are then read from a signalfd or by [`wait`].
