@@ -194,6 +194,7 @@ fn check(container: &Container) -> Result<()> {
     security::Security::of(host)?;
     super::plan::limits::ulimits(&host.ulimits)?;
     super::plan::limits::check(host)?;
+    super::plan::logging::check(container)?;
     super::plan::devices::check_rules(host)?;
     let limited = !super::plan::limits::cgroup(host)?.is_none();
     if limited || !host.cgroup_parent.is_empty() {

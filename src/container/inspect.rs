@@ -115,8 +115,8 @@ fn document(
     let dir = paths.container(&container.id);
     let run = paths.run_container(&container.id);
     let logs = match container.host_config.log_config.driver.as_str() {
-        "none" => String::new(),
-        _ => dir.join(logs::FILE).display().to_string(),
+        "" | "json-file" => dir.join(logs::FILE).display().to_string(),
+        _ => String::new(),
     };
     let mut all = json!({
         "Id": container.id,

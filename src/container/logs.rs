@@ -3,7 +3,7 @@
 use super::state;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::logs::{self, Each, Filter};
+use crate::logs::{self, Driver, Each, Filter};
 use crate::paths::Paths;
 use crate::record::container::Status;
 use crate::record::containers;
@@ -25,10 +25,13 @@ pub fn logs(
         .host_config
         .log_config
         .driver;
-    if driver == "none" {
-        return Err(Error::unsupported(format!(
-            "container {wanted} keeps no log: it was made with the log driver \"none\""
-        )));
+    let driver = Driver::named(&driver)?;
+    if driver == Driver::None {
+        return Err(
+            Error::unsupported("configured logging driver does not support reading").hint(format!(
+                "container {wanted} was made with the log driver \"none\""
+            )),
+        );
     }
     let dir = paths.container(&id);
     let monitor = if follow {
@@ -36,6 +39,9 @@ pub fn logs(
     } else {
         None
     };
+    if driver == Driver::Journald {
+        return super::journal::read(&id, filter, monitor, each);
+    }
     let Some(monitor) = monitor else {
         return logs::read(&dir, filter, each);
     };

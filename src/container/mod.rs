@@ -8,6 +8,7 @@ pub mod filter;
 pub mod images;
 mod inherit;
 pub mod inspect;
+mod journal;
 pub mod kill;
 pub mod list;
 pub mod logs;

@@ -7,7 +7,6 @@ use crate::cgroup::{Place, devices};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::digest::Digest;
-use crate::logs::Caps;
 use crate::monitor::job::Job;
 use crate::monitor::protocol::Attach;
 use crate::monitor::spawn::{self, Client};
@@ -108,7 +107,7 @@ pub fn launch(
         stdin_once: container.config.stdin_once,
         attach,
         auto_remove: container.host_config.auto_remove,
-        log: log_caps(&container)?,
+        log: plan::logging::target(&container, &state.name)?,
         files: network.files(&container)?,
         uplink: network.wants_uplink(),
         cgroup,
@@ -192,41 +191,4 @@ fn restrict_devices(container: &Container, cgroup: &OwnedFd) -> Result<()> {
         return Ok(());
     }
     devices::restrict(cgroup, &plan::devices::rules(&container.host_config)?)
-}
-
-/// `--log-driver` and its `--log-opt`.
-fn log_caps(container: &Container) -> Result<Option<Caps>> {
-    let log = &container.host_config.log_config;
-    match log.driver.as_str() {
-        "none" => Ok(None),
-        "json-file" | "" => caps(&log.config).map(Some),
-        other => Err(
-            Error::unsupported(format!("log driver \"{other}\" is not supported"))
-                .hint("json-file and none are"),
-        ),
-    }
-}
-
-fn caps(options: &std::collections::BTreeMap<String, String>) -> Result<Caps> {
-    let mut caps = Caps::default();
-    for (key, value) in options {
-        let invalid = || Error::invalid(format!("invalid value for log option \"{key}\": {value}"));
-        match key.as_str() {
-            // Docker's word for "never" is -1.
-            "max-size" if value == "-1" => caps.max_size = 0,
-            "max-size" => {
-                caps.max_size =
-                    u64::try_from(crate::text::size::parse(value)?).map_err(|_| invalid())?;
-            }
-            "max-file" => {
-                caps.max_files = value.parse().ok().filter(|&n| n > 0).ok_or_else(invalid)?
-            }
-            _ => {
-                return Err(Error::unsupported(format!(
-                    "log option \"{key}\" is not supported"
-                )));
-            }
-        }
-    }
-    Ok(caps)
 }

@@ -1,7 +1,7 @@
 //! The files of one log: found by name, known by inode, since a rotation may
 //! rename them at any moment.
 
-use super::{FILE, file_name};
+use super::{FILE, file_name, pack, packed_name};
 use crate::error::{Context, Error, Result};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -22,7 +22,36 @@ pub struct Files {
 #[derive(Debug)]
 pub struct LogFile {
     pub file: File,
-    pub inode: u64,
+    pub id: Id,
+}
+
+/// Which file it is, for as long as somebody has it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Id {
+    inode: u64,
+    pub packed: bool,
+    /// Of a packed file: the inode of the one it was made of.
+    made_of: Option<u64>,
+}
+
+impl Id {
+    #[cfg(test)]
+    pub fn plain(inode: u64) -> Self {
+        Self {
+            inode,
+            packed: false,
+            made_of: None,
+        }
+    }
+
+    /// It is `earlier`, by now perhaps packed. A packed file was made of one
+    /// whose number may have been given away since.
+    fn is(self, earlier: Self) -> bool {
+        match (earlier.packed, self.packed) {
+            (false, true) => self.made_of == Some(earlier.inode),
+            _ => earlier.packed == self.packed && earlier.inode == self.inode,
+        }
+    }
 }
 
 impl Files {
@@ -40,12 +69,12 @@ impl Files {
         &self.path
     }
 
-    /// Files newer than the one with inode `known`, newest first, and whether
+    /// Files newer than `known`, which is open, newest first, and whether
     /// that one was met; all files when nothing is known.
     ///
     /// Names are looked at upwards and a rotation moves files upwards, so none
     /// is missed: at worst one is met twice, or a name is missing for a moment.
-    pub fn newer_than(&self, known: Option<u64>) -> Result<(Vec<LogFile>, bool)> {
+    pub fn newer_than(&self, known: Option<Id>) -> Result<(Vec<LogFile>, bool)> {
         let mut found: Vec<LogFile> = Vec::new();
         let mut missing = 0;
         for index in 0.. {
@@ -57,21 +86,28 @@ impl Files {
                 continue;
             };
             missing = 0;
-            if known == Some(next.inode) {
+            if known.is_some_and(|known| next.id.is(known)) {
                 return Ok((found, true));
             }
-            if found.last().is_none_or(|last| last.inode != next.inode) {
+            if found.last().is_none_or(|last| !next.id.is(last.id)) {
                 found.push(next);
             }
         }
         Ok((found, known.is_none()))
     }
 
+    /// Packed files are there besides the others for a moment.
     fn open_file(&self, index: u32) -> Result<Option<LogFile>> {
-        let name = file_name(index);
-        let shown = || format!("cannot read log \"{}\"", self.path.join(&name).display());
+        match self.open_named(&file_name(index), false)? {
+            None if index > 0 => self.open_named(&packed_name(index), true),
+            found => Ok(found),
+        }
+    }
+
+    fn open_named(&self, name: &str, packed: bool) -> Result<Option<LogFile>> {
+        let shown = || format!("cannot read log \"{}\"", self.path.join(name).display());
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = match openat(&self.dir, name.as_str(), flags, Mode::empty()) {
+        let file = match openat(&self.dir, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::ENOENT) => return Ok(None),
             Err(e) => return Err(e).context(shown),
@@ -84,9 +120,11 @@ impl Files {
                 )),
             );
         }
-        Ok(Some(LogFile {
+        let id = Id {
             inode: meta.ino(),
-            file,
-        }))
+            packed,
+            made_of: packed.then(|| pack::made_of(&file)).flatten(),
+        };
+        Ok(Some(LogFile { file, id }))
     }
 }

@@ -129,6 +129,7 @@ mod tests {
             let caps = Caps {
                 max_size: 100_000,
                 max_files: 50,
+                compress: true,
             };
             let mut writer = Writer::open(&dir, caps).unwrap();
             for n in 0..LINES {
@@ -151,6 +152,7 @@ mod tests {
         let caps = Caps {
             max_size: 100,
             max_files: 2,
+            ..Caps::default()
         };
         let mut writer = Writer::open(&dir, caps).unwrap();
         let (mut gaps, mut bytes, mut turn) = (0, Vec::new(), 0);

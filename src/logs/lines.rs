@@ -1,6 +1,7 @@
 //! Lines of a file that may still grow, in bounded memory.
 
-use std::fs::File;
+use super::files::LogFile;
+use super::pack;
 use std::io::{BufRead, BufReader, Read, Result, Seek, SeekFrom};
 
 /// A longer line is no record: 16 KiB of output escaped take 120 KiB at most.
@@ -10,17 +11,25 @@ pub const MAX_LINE: usize = 1 << 20;
 pub const BEGIN: &[u8] = b"{\"log\":\"";
 
 pub struct Lines {
-    reader: BufReader<File>,
+    reader: BufReader<Box<dyn Read>>,
     line: Vec<u8>,
     whole: bool,
 }
 
 impl Lines {
     /// Reads from `offset` on.
-    pub fn at(mut file: File, offset: u64) -> Result<Self> {
-        file.seek(SeekFrom::Start(offset))?;
+    pub fn at(from: LogFile, offset: u64) -> Result<Self> {
+        let mut file = from.file;
+        let reader: Box<dyn Read> = if from.id.packed {
+            let mut content = pack::reader(file)?;
+            std::io::copy(&mut content.by_ref().take(offset), &mut std::io::sink())?;
+            Box::new(content)
+        } else {
+            file.seek(SeekFrom::Start(offset))?;
+            Box::new(file)
+        };
         Ok(Self {
-            reader: BufReader::with_capacity(64 << 10, file),
+            reader: BufReader::with_capacity(64 << 10, reader),
             line: Vec::new(),
             whole: false,
         })
@@ -66,14 +75,20 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::Id;
     use super::*;
+    use std::fs::File;
     use std::io::Write;
 
     #[test]
     fn lines_grow_and_long_ones_are_cut() {
         let path = std::env::temp_dir().join(format!("wherry-lines-{}", std::process::id()));
         let mut file = File::create(&path).unwrap();
-        let mut lines = Lines::at(File::open(&path).unwrap(), 0).unwrap();
+        let from = LogFile {
+            file: File::open(&path).unwrap(),
+            id: Id::plain(0),
+        };
+        let mut lines = Lines::at(from, 0).unwrap();
         assert_eq!(lines.next().unwrap(), None);
         file.write_all(b"one\ntw").unwrap();
         assert_eq!(lines.next().unwrap(), Some(&b"one"[..]));

@@ -1,22 +1,31 @@
 //! The log of a container: Docker's json-file records in `log.json`, older
-//! ones in `log.json.1`, `log.json.2`, … (docs/state-format.md, "Logs").
+//! ones in `log.json.1`, `log.json.2`, …, packed ones in `log.json.1.gz`, …
+//! (docs/state-format.md, "Logs"); or the host's journal.
 //!
 //! `write` is the monitor's side and never fails towards it; `read`, `tail`
 //! and `follow` are the side of `wherry logs`. Nothing here prints.
 
+mod disk;
 mod encode;
 mod files;
 pub mod follow;
+pub mod journal;
 mod lines;
+mod options;
+mod pack;
 pub mod read;
 pub mod record;
 mod tail;
 pub mod write;
 
 pub use follow::follow;
+pub use journal::Journal;
+pub use options::{Driver, Options};
 pub use read::{Each, Entry, Filter, read};
 pub use record::Record;
 pub use write::Writer;
+
+use std::os::fd::{AsRawFd, RawFd};
 
 /// The file that is written; rotated ones have `.1` (the newest), `.2`, … added.
 pub const FILE: &str = "log.json";
@@ -47,6 +56,8 @@ pub struct Caps {
     pub max_size: u64,
     /// Files kept, the written one among them; 0 counts as 1.
     pub max_files: u32,
+    /// Rotated files are packed by gzip.
+    pub compress: bool,
 }
 
 impl Default for Caps {
@@ -55,6 +66,28 @@ impl Default for Caps {
         Self {
             max_size: 100 << 20,
             max_files: 3,
+            compress: false,
+        }
+    }
+}
+
+/// Where a container's output goes.
+#[derive(Debug)]
+pub enum Target {
+    /// `attrs` goes into each record: `,"attrs":{…}` or nothing.
+    Files {
+        caps: Caps,
+        attrs: String,
+    },
+    Journal(Journal),
+}
+
+impl Target {
+    /// The descriptor that it needs.
+    pub fn as_raw_fd(&self) -> Option<RawFd> {
+        match self {
+            Self::Files { .. } => None,
+            Self::Journal(journal) => Some(journal.as_fd().as_raw_fd()),
         }
     }
 }
@@ -65,4 +98,9 @@ fn file_name(index: u32) -> String {
         0 => FILE.into(),
         n => format!("{FILE}.{n}"),
     }
+}
+
+/// A rotated file that was packed.
+fn packed_name(index: u32) -> String {
+    format!("{}.gz", file_name(index))
 }

@@ -1,6 +1,6 @@
 //! Reading a log from its oldest record, or its last lines, to its end.
 
-use super::files::Files;
+use super::files::{Files, Id};
 use super::lines::{BEGIN, Lines};
 use super::{Record, tail};
 use crate::error::{Context, Result};
@@ -18,6 +18,15 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Nothing after this moment.
     pub until: Option<Timestamp>,
+}
+
+impl Filter {
+    /// By its time.
+    pub fn wants(&self, record: &Record<'_>) -> bool {
+        let early = self.since.is_some_and(|since| record.time < since);
+        let late = self.until.is_some_and(|until| record.time > until);
+        !early && !late
+    }
 }
 
 /// What is met in a log.
@@ -46,7 +55,7 @@ pub fn read(dir: &Path, filter: &Filter, each: &mut Each<'_>) -> Result<()> {
 pub(super) struct Reader {
     files: Files,
     filter: Filter,
-    queue: VecDeque<(u64, Lines)>,
+    queue: VecDeque<(Id, Lines)>,
 }
 
 impl Reader {
@@ -63,7 +72,7 @@ impl Reader {
         let mut queue = VecDeque::new();
         for file in found.into_iter().rev() {
             let offset = std::mem::take(&mut first);
-            queue.push_back((file.inode, Lines::at(file.file, offset).context(shown)?));
+            queue.push_back((file.id, Lines::at(file, offset).context(shown)?));
         }
         Ok(Self {
             files,
@@ -74,7 +83,7 @@ impl Reader {
 
     /// Adds the files that were begun since.
     pub fn refresh(&mut self, each: &mut Each<'_>) -> Result<()> {
-        let known = self.queue.back().map(|(inode, _)| *inode);
+        let known = self.queue.back().map(|(id, _)| *id);
         let (found, met) = self.files.newer_than(known)?;
         // With a single file kept, the old one is always gone.
         if !met && found.len() > 1 {
@@ -82,8 +91,9 @@ impl Reader {
             each(Entry::Gap)?;
         }
         for file in found.into_iter().rev() {
-            let lines = Lines::at(file.file, 0).context(|| self.shown())?;
-            self.queue.push_back((file.inode, lines));
+            let id = file.id;
+            let lines = Lines::at(file, 0).context(|| self.shown())?;
+            self.queue.push_back((id, lines));
         }
         Ok(())
     }
@@ -152,9 +162,7 @@ fn give(line: &[u8], filter: &Filter, each: &mut Each<'_>) -> Result<()> {
 }
 
 fn give_record(record: Record<'_>, filter: &Filter, each: &mut Each<'_>) -> Result<()> {
-    let early = filter.since.is_some_and(|since| record.time < since);
-    let late = filter.until.is_some_and(|until| record.time > until);
-    if early || late {
+    if !filter.wants(&record) {
         return Ok(());
     }
     each(Entry::Record(record))
@@ -207,6 +215,7 @@ mod tests {
         let caps = Caps {
             max_size: 3000,
             max_files: 100,
+            ..Caps::default()
         };
         let mut writer = Writer::open(&dir, caps).unwrap();
         let mut lines = Vec::new();
@@ -220,6 +229,53 @@ mod tests {
             let want = lines[60usize.saturating_sub(count)..].concat();
             assert_eq!(all(&dir, tail(count as u64)), (want, 0), "{count}");
         }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// Packed while it is written, read as if it were not.
+    #[test]
+    fn the_last_lines_of_packed_files() {
+        let dir = directory("packed");
+        let caps = Caps {
+            max_size: 30_000,
+            max_files: 4,
+            compress: true,
+        };
+        let mut writer = Writer::open(&dir, caps).unwrap();
+        let line = |n: usize| format!("line {n}\n");
+        for n in 0..3000 {
+            writer.write(Stream::Stdout, line(n).as_bytes());
+        }
+        let names = |end: &str| {
+            let names = std::fs::read_dir(&dir)
+                .unwrap()
+                .map(|e| e.unwrap().file_name());
+            names.filter(|n| n.to_str().unwrap().ends_with(end)).count()
+        };
+        assert!(names(".gz") >= 2, "the older ones at least");
+        let (text, damaged) = all(&dir, Filter::default());
+        let first: usize = text.lines().next().unwrap()[5..].parse().unwrap();
+        assert_eq!((text, damaged), ((first..3000).map(line).collect(), 0));
+        assert!(first < 2000);
+        for count in [1, 100, 500, 3000 - first - 1] {
+            let want: String = (3000 - count..3000).map(line).collect();
+            assert_eq!(all(&dir, tail(count as u64)), (want, 0), "{count}");
+        }
+        // Whoever knows the rotated file does not read it again.
+        let files = super::super::files::Files::open(&dir).unwrap();
+        let (found, _) = files.newer_than(None).unwrap();
+        for (at, file) in found.iter().enumerate() {
+            let (newer, met) = files.newer_than(Some(file.id)).unwrap();
+            assert_eq!((newer.len(), met), (at, true));
+        }
+        // Damage costs what is behind it in its file.
+        drop(writer);
+        assert_eq!(names(".tmp-log.gz"), 0);
+        let path = dir.join("log.json.3.gz");
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let (text, damaged) = all(&dir, Filter::default());
+        assert!(text.ends_with("line 2999\n") && damaged == 1);
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -2,6 +2,8 @@
 
 use super::files::LogFile;
 use super::lines::MAX_LINE;
+use super::pack;
+use std::fs::File;
 use std::io::Result;
 use std::os::unix::fs::FileExt;
 
@@ -18,7 +20,12 @@ pub fn begin(files: &[LogFile], count: u64) -> Result<(usize, u64)> {
         open: [false; 2],
     };
     for (index, file) in files.iter().enumerate() {
-        if let Some(offset) = in_file(file, &mut counter)? {
+        let offset = if file.id.packed {
+            in_file(&pack::unpacked(&file.file)?, &mut counter)?
+        } else {
+            in_file(&file.file, &mut counter)?
+        };
+        if let Some(offset) = offset {
             return Ok((index, offset));
         }
     }
@@ -51,15 +58,15 @@ impl Counter {
 }
 
 /// The offset behind the last record that is not wanted.
-fn in_file(file: &LogFile, counter: &mut Counter) -> Result<Option<u64>> {
-    let mut at = file.file.metadata()?.len();
+fn in_file(file: &File, counter: &mut Counter) -> Result<Option<u64>> {
+    let mut at = file.metadata()?.len();
     // `line` is what was seen of the record that ends at `end`.
     let (mut line, mut end) = (Vec::new(), at);
     while at > 0 {
         let len = BLOCK.min(usize::try_from(at).unwrap_or(BLOCK));
         at -= len as u64;
         let mut block = vec![0; len];
-        file.file.read_exact_at(&mut block, at)?;
+        file.read_exact_at(&mut block, at)?;
         let mut stop = len;
         while let Some(newline) = memchr::memrchr(b'\n', &block[..stop]) {
             line.splice(..0, block[newline + 1..stop].iter().copied());

@@ -1,67 +1,53 @@
-//! The monitor's side: output comes in as it was read, records go to the file.
+//! The monitor's side: output comes in as it was read, records go to files or
+//! to the journal.
 //!
 //! Nothing that happens to the disk may stop the container: what cannot be
 //! written is dropped and counted. The file is made with the first byte.
 //! The caller ignores SIGXFSZ, or a file size limit would end it.
 
-use super::{Caps, FILE, PARTIAL, Stream, encode, file_name};
+use super::disk::Disk;
+use super::journal::Journal;
+use super::{Caps, PARTIAL, Stream, Target};
 use crate::error::{Context, Result};
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, fstat};
-use nix::unistd::{UnlinkatFlags, ftruncate, unlinkat, write};
-use std::io::Write;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-
-/// Escaped bytes are written out when there are more than this.
-const BATCH: usize = 32 << 10;
-
-/// A buffer that control bytes or binary output made larger is given back.
-const KEPT: usize = 64 << 10;
 
 /// Writes the log of one container. No memory before the first byte, about
 /// 64 KiB afterwards.
 #[derive(Debug)]
 pub struct Writer {
-    dir: OwnedFd,
-    caps: Caps,
-    file: Option<OwnedFd>,
-    /// Bytes in `file`, all of them whole records.
-    size: u64,
-    /// Whole records that are not in `file` yet.
-    out: Vec<u8>,
-    /// `","stream":"…","time":"…"` of the present batch.
-    tail: Vec<u8>,
+    sink: Sink,
     /// Beginnings of lines whose ends were not read yet, one for each stream.
     pending: [Vec<u8>; 2],
-    /// The file ends in half a record that could not be taken back.
-    torn: bool,
-    dropped: u64,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Files(Box<Disk>),
+    Journal(Journal),
 }
 
 impl Writer {
-    /// For the log in `dir`, the container's own directory (0700).
-    pub fn open(dir: &Path, caps: Caps) -> Result<Self> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = nix::fcntl::open(dir, flags, Mode::empty())
-            .context(|| format!("cannot open log directory \"{}\"", dir.display()))?;
-        Ok(Self::at(fd, caps))
+    /// To `target`; its files are in `dir`, the container's own directory (0700).
+    pub fn new(dir: &Path, target: &Target) -> Result<Self> {
+        let sink = match target {
+            Target::Files { caps, attrs } => {
+                Sink::Files(Box::new(Disk::at(open(dir)?, *caps, attrs.clone())))
+            }
+            Target::Journal(journal) => Sink::Journal(journal.again()?),
+        };
+        Ok(Self {
+            sink,
+            pending: [Vec::new(), Vec::new()],
+        })
     }
 
-    /// For the log in an open directory.
-    pub fn at(dir: OwnedFd, caps: Caps) -> Self {
-        Self {
-            dir,
-            caps,
-            file: None,
-            size: 0,
-            out: Vec::new(),
-            tail: Vec::new(),
-            pending: [Vec::new(), Vec::new()],
-            torn: false,
-            dropped: 0,
-        }
+    /// For the files in `dir`.
+    pub fn open(dir: &Path, caps: Caps) -> Result<Self> {
+        let attrs = String::new();
+        Self::new(dir, &Target::Files { caps, attrs })
     }
 
     /// Takes what one read(2) gave; its whole lines are in the file afterwards.
@@ -77,16 +63,19 @@ impl Writer {
             let (line, after) = rest.split_at(end + 1);
             rest = after;
             if pending.is_empty() && line.len() <= PARTIAL {
-                self.record(line);
+                self.record(stream, line);
             } else {
-                self.join(&mut pending, line);
-                self.record(&pending);
+                self.join(stream, &mut pending, line);
+                self.record(stream, &pending);
                 pending.clear();
             }
         }
-        self.join(&mut pending, rest);
+        self.join(stream, &mut pending, rest);
         self.pending[stream as usize] = pending;
         self.flush();
+        if let Sink::Files(disk) = &mut self.sink {
+            disk.pack(bytes.len());
+        }
     }
 
     /// The stream has ended: what is left of it becomes a record that has no
@@ -95,28 +84,48 @@ impl Writer {
         let pending = std::mem::take(&mut self.pending[stream as usize]);
         if !pending.is_empty() {
             self.stamp(stream);
-            self.record(&pending);
-            self.flush();
+            match &mut self.sink {
+                // The end of the line, though it has no newline.
+                Sink::Journal(journal) => journal.send(stream, &pending, false),
+                Sink::Files(disk) => disk.record(&pending),
+            }
         }
+        self.flush();
     }
 
     /// Records that could not be written: lines, or 16 KiB parts of long ones.
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        match &self.sink {
+            Sink::Files(disk) => disk.dropped(),
+            Sink::Journal(journal) => journal.dropped(),
+        }
     }
 
     fn stamp(&mut self, stream: Stream) {
-        let now = jiff::Timestamp::now();
-        self.tail.clear();
-        let _ = write!(
-            self.tail,
-            "\",\"stream\":\"{}\",\"time\":\"{now}\"",
-            stream.name()
-        );
+        if let Sink::Files(disk) = &mut self.sink {
+            disk.stamp(stream);
+        }
+    }
+
+    fn record(&mut self, stream: Stream, bytes: &[u8]) {
+        match &mut self.sink {
+            Sink::Files(disk) => disk.record(bytes),
+            Sink::Journal(journal) => match bytes.strip_suffix(b"\n") {
+                Some(line) => journal.send(stream, line, false),
+                None => journal.send(stream, bytes, true),
+            },
+        }
+    }
+
+    fn flush(&mut self) {
+        match &mut self.sink {
+            Sink::Files(disk) => disk.flush(),
+            Sink::Journal(journal) => journal.flush(),
+        }
     }
 
     /// Adds to the beginning of a line; what fills a part becomes a record.
-    fn join(&mut self, pending: &mut Vec<u8>, mut bytes: &[u8]) {
+    fn join(&mut self, stream: Stream, pending: &mut Vec<u8>, mut bytes: &[u8]) {
         loop {
             let room = PARTIAL - pending.len();
             if bytes.len() < room || (bytes.len() == room && bytes.ends_with(b"\n")) {
@@ -126,152 +135,17 @@ impl Writer {
             let (now, later) = bytes.split_at(room);
             pending.extend_from_slice(now);
             let len = part_len(pending);
-            self.record(&pending[..len]);
+            self.record(stream, &pending[..len]);
             pending.drain(..len);
             bytes = later;
         }
     }
-
-    fn record(&mut self, bytes: &[u8]) {
-        let max = self.caps.max_size;
-        if max > 0 && self.size + self.out.len() as u64 >= max {
-            self.flush();
-            if self.size >= max {
-                self.rotate();
-            }
-        }
-        self.out.extend_from_slice(b"{\"log\":\"");
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            encode::escape_str(&mut self.out, text);
-            self.out.extend_from_slice(&self.tail);
-        } else {
-            encode::escape_lossy(&mut self.out, bytes);
-            self.out.extend_from_slice(&self.tail);
-            self.out.extend_from_slice(b",\"raw\":\"");
-            let mut raw = base64::write::EncoderWriter::new(
-                &mut self.out,
-                &base64::engine::general_purpose::STANDARD,
-            );
-            let _ = raw.write_all(bytes).and_then(|()| raw.finish().map(drop));
-            drop(raw);
-            self.out.push(b'"');
-        }
-        self.out.extend_from_slice(b"}\n");
-        if self.out.len() >= BATCH {
-            self.flush();
-        }
-    }
-
-    /// One write(2) for all records that wait.
-    fn flush(&mut self) {
-        if self.out.is_empty() {
-            return;
-        }
-        if self.file.is_none() {
-            self.open_file();
-        }
-        let kept = match &self.file {
-            Some(file) => {
-                if self.torn && write_all(file, b"\n") == 1 {
-                    self.torn = false;
-                    self.size += 1;
-                }
-                if self.torn {
-                    0
-                } else {
-                    write_all(file, &self.out)
-                }
-            }
-            None => 0,
-        };
-        self.keep(kept);
-        self.out.clear();
-        if self.out.capacity() > KEPT {
-            self.out = Vec::new();
-        }
-    }
-
-    /// Of the records that wait, `kept` bytes went to the file.
-    fn keep(&mut self, kept: usize) {
-        let whole = memchr::memrchr(b'\n', &self.out[..kept]).map_or(0, |end| end + 1);
-        self.size += whole as u64;
-        if kept == self.out.len() {
-            return;
-        }
-        self.dropped += memchr::memchr_iter(b'\n', &self.out[whole..]).count() as u64;
-        if let (true, Some(file)) = (kept > whole, &self.file) {
-            let size = i64::try_from(self.size).unwrap_or(i64::MAX);
-            if ftruncate(file, size).is_err() {
-                self.torn = true;
-                self.size += (kept - whole) as u64;
-            }
-        }
-    }
-
-    fn open_file(&mut self) {
-        let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        self.size = 0;
-        self.torn = false;
-        self.file = match openat(
-            &self.dir,
-            FILE,
-            flags | OFlag::O_CREAT | OFlag::O_EXCL,
-            mode,
-        ) {
-            Ok(file) => Some(file),
-            Err(Errno::EEXIST) => self.open_existing(flags),
-            Err(_) => None,
-        };
-    }
-
-    /// The log of an earlier run of the container. Anything but a regular file
-    /// was not made by us (CVE-2026-53489 class) and stays untouched.
-    fn open_existing(&mut self, flags: OFlag) -> Option<OwnedFd> {
-        let flags = (flags - OFlag::O_WRONLY) | OFlag::O_RDWR | OFlag::O_NONBLOCK;
-        let file = openat(&self.dir, FILE, flags, Mode::empty()).ok()?;
-        let stat = fstat(&file).ok()?;
-        if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
-            return None;
-        }
-        self.size = u64::try_from(stat.st_size).ok()?;
-        let mut last = [0];
-        self.torn = self.size > 0
-            && (nix::sys::uio::pread(&file, &mut last, stat.st_size - 1) != Ok(1)
-                || last != *b"\n");
-        Some(file)
-    }
-
-    /// log.json becomes log.json.1 and so on; the oldest goes.
-    fn rotate(&mut self) {
-        let last = self.caps.max_files.max(1) - 1;
-        if last == 0 {
-            let _ = unlinkat(&self.dir, FILE, UnlinkatFlags::NoRemoveDir);
-        }
-        for index in (0..last).rev() {
-            let (from, to) = (file_name(index), file_name(index + 1));
-            let moved = renameat(&self.dir, from.as_str(), &self.dir, to.as_str());
-            if index == 0 && moved.is_err() {
-                // Appending to a file that is too large loses nothing.
-                return;
-            }
-        }
-        self.file = None;
-    }
 }
 
-/// Bytes that were written.
-fn write_all(file: &OwnedFd, bytes: &[u8]) -> usize {
-    let mut done = 0;
-    while done < bytes.len() {
-        match write(file, &bytes[done..]) {
-            Ok(0) => break,
-            Ok(n) => done += n,
-            Err(Errno::EINTR) => {}
-            Err(_) => break,
-        }
-    }
-    done
+fn open(dir: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    nix::fcntl::open(dir, flags, Mode::empty())
+        .context(|| format!("cannot open log directory \"{}\"", dir.display()))
 }
 
 /// Where a full part ends: before a character that is only begun, so that
@@ -296,8 +170,16 @@ fn part_len(part: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Entry, Filter, read};
+    use super::super::disk::KEPT;
+    use super::super::{Entry, FILE, Filter, read};
     use super::*;
+
+    fn disk(writer: &mut Writer) -> &mut Disk {
+        match &mut writer.sink {
+            Sink::Files(disk) => disk,
+            Sink::Journal(_) => panic!("the journal"),
+        }
+    }
 
     fn directory(name: &str) -> std::path::PathBuf {
         let dir = std::env::temp_dir().join(format!("wherry-logw-{name}-{}", std::process::id()));
@@ -415,7 +297,7 @@ mod tests {
             (proptest::bool::ANY, proptest::collection::vec(proptest::num::u8::ANY, 0..3000)), 0..12,
         )) {
             let dir = directory("any");
-            let caps = Caps { max_size: 2000, max_files: 1000 };
+            let caps = Caps { max_size: 2000, max_files: 1000, ..Caps::default() };
             let mut writer = Writer::open(&dir, caps).unwrap();
             let mut want = [Vec::new(), Vec::new()];
             for (err, bytes) in &pieces {
@@ -439,6 +321,7 @@ mod tests {
             let caps = Caps {
                 max_size: 1000,
                 max_files,
+                ..Caps::default()
             };
             let mut writer = Writer::open(&dir, caps).unwrap();
             for n in 0..1000 {
@@ -524,7 +407,7 @@ mod tests {
         for (file, some) in [(full.into(), false), (write_end, true)] {
             let dir = directory("full");
             let mut writer = Writer::open(&dir, Caps::default()).unwrap();
-            writer.file = Some(file);
+            disk(&mut writer).file = Some(file);
             let lines = "0123456789\n".repeat(20_000);
             writer.write(Stream::Stdout, lines.as_bytes());
             let dropped = writer.dropped();
@@ -534,7 +417,7 @@ mod tests {
                 dropped == 20_000
             });
             // Room again: the log goes on, nothing of the batch before comes late.
-            writer.file = None;
+            disk(&mut writer).file = None;
             writer.write(Stream::Stdout, b"back\n");
             assert_eq!(bytes_of(&dir, Stream::Stdout), b"back\n");
             assert_eq!(writer.dropped(), dropped);
@@ -552,7 +435,7 @@ mod tests {
         }
         let held: usize = writer.pending.iter().map(Vec::capacity).sum();
         assert!(
-            writer.out.capacity() <= KEPT && held <= 4 * PARTIAL,
+            disk(&mut writer).out.capacity() <= KEPT && held <= 4 * PARTIAL,
             "{held}"
         );
         std::fs::remove_dir_all(dir).unwrap();

@@ -1,7 +1,7 @@
 //! What a monitor is given by the command that forks it.
 
 use super::protocol::Attach;
-use crate::logs::Caps;
+use crate::logs::Target;
 use crate::network::publish::Listener;
 use crate::paths::Paths;
 use crate::record::container::State;
@@ -25,7 +25,7 @@ pub struct Job {
     /// Remove the container when it has ended.
     pub auto_remove: bool,
     /// `None`: `--log-driver none`.
-    pub log: Option<Caps>,
+    pub log: Option<Target>,
     /// The state to go on from; name and counters are kept.
     pub state: State,
     /// Content of hosts, hostname and resolv.conf in the run directory.

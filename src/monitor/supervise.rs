@@ -9,7 +9,7 @@ use super::protocol::{End, Kind, MAX_PAYLOAD, Network};
 use super::start::{self, Running};
 use super::streams::{Input, Output, Progress};
 use crate::error::{Context, Error, Result};
-use crate::logs::{Stream, Writer};
+use crate::logs::{Stream, Target, Writer};
 use crate::network::forward::Forwarder;
 use crate::network::publish::Listener;
 use crate::record::container::{State, Status};
@@ -60,6 +60,7 @@ fn detach(job: &Job, client: &End) {
     keep.extend(job.plan.process.reaper.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.listeners.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.cgroup.iter().map(|(_, fd)| fd.as_raw_fd()));
+    keep.extend(job.log.iter().filter_map(Target::as_raw_fd));
     clone::keep_only(&mut keep);
 }
 
@@ -138,10 +139,8 @@ impl Life {
         if let Some(fd) = running.stderr {
             add(fd, Stream::Stderr)?;
         }
-        let log = match job.log {
-            Some(caps) => Writer::open(&job.paths.container(&job.id), caps).ok(),
-            None => None,
-        };
+        let dir = job.paths.container(&job.id);
+        let log = job.log.as_ref().and_then(|to| Writer::new(&dir, to).ok());
         Ok(Self {
             pidfd: running.pidfd,
             outputs,

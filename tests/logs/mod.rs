@@ -198,7 +198,9 @@ fn rotates_within_its_limits() {
         "busybox",
         "true",
     ]);
-    env.wherry(["logs", "none"]).status(1).says("log driver");
+    env.wherry(["logs", "none"])
+        .status(1)
+        .says("configured logging driver does not support reading");
 }
 
 #[test]
@@ -214,4 +216,168 @@ fn damage_is_skipped_and_told() {
     let out = env.wherry(["logs", "box"]).ok().says("damaged");
     assert_eq!(out.text(), "1\n3\n");
     assert_eq!(out.errors().lines().count(), 1, "{out}");
+}
+
+/// Docker's attrs: what `labels`, `env` and `tag` choose goes with each line.
+#[test]
+fn details_of_labels_variables_and_a_tag() {
+    let env = Env::busybox();
+    let options = [
+        "--log-opt=labels=one,none",
+        "--log-opt=labels-regex=^com",
+        "--log-opt=env=TWO",
+        "--log-opt=env-regex=^LC_",
+        "--log-opt=tag={{.Name}}/{{.ImageName}}",
+        "--label=one=a b",
+        "--label=com.x=1",
+        "--label=other=2",
+        "-eTWO=c,d",
+        "-eLC_ALL=C",
+        "-eTHREE=3",
+    ];
+    let run = ["run", "--name", "box", "--network", "none"];
+    env.ok([&run[..], &options, &["busybox", "echo", "hello"]].concat());
+    let details = "LC_ALL=C,TWO=c%2Cd,com.x=1,one=a+b,tag=box%2Fbusybox hello";
+    assert_eq!(env.ok(["logs", "--details", "box"]), details);
+    assert_eq!(env.ok(["logs", "box"]), "hello");
+    let refused = ["run", "--log-opt", "tag={{.Nothing}}", "busybox", "true"];
+    env.wherry(refused)
+        .status(125)
+        .says("invalid log opt 'tag'");
+    env.wherry(["run", "--log-opt", "tags=x", "busybox", "true"])
+        .status(125)
+        .says("unknown log opt 'tags' for json-file log driver");
+    env.wherry(["create", "--log-driver", "syslog", "busybox"])
+        .status(1)
+        .says("error looking up logging plugin syslog: plugin \"syslog\" not found");
+}
+
+/// Packed while it runs, and read and followed as if it were not.
+#[test]
+fn local_logs_are_packed() {
+    let env = Env::busybox();
+    let script = "i=0; while [ $i -lt 4000 ]; do echo line $i; i=$((i+1)); done; \
+                  while [ ! -e /go ]; do sleep 0.05; done; echo end";
+    let options = [
+        "--log-driver",
+        "local",
+        "--log-opt",
+        "max-size=40k",
+        "--log-opt",
+        "max-file=9",
+    ];
+    let run = ["run", "-d", "--name", "box", "--network", "none"];
+    let id = env.ok([&run[..], &options, &["busybox", "sh", "-c", script]].concat());
+    let child = env.spawn(["logs", "-f", "box"]);
+    let last = || env.ok(["logs", "-n", "1", "box"]) == "line 3999";
+    assert!(crate::support::eventually(60, last));
+    let dir = env.path("data/wherry/containers").join(&id);
+    let packed = |n| dir.join(format!("log.json.{n}.gz")).exists();
+    assert!(packed(2) && packed(3), "the older files are packed");
+    env.ok(["exec", "box", "touch", "/go"]);
+    let followed = child.wait_with_output().unwrap();
+    let all: String = (0..4000).map(|n| format!("line {n}\n")).collect();
+    assert_eq!(
+        String::from_utf8(followed.stdout).unwrap(),
+        all.clone() + "end\n"
+    );
+    assert_eq!(env.ok(["logs", "box"]), all + "end");
+    assert_eq!(
+        env.ok(["logs", "--tail", "3000", "box"]).lines().count(),
+        3000
+    );
+    assert_eq!(
+        env.ok([
+            "inspect",
+            "-f",
+            "{{.LogPath}}{{.HostConfig.LogConfig.Type}}",
+            "box"
+        ]),
+        "local"
+    );
+}
+
+mod as_root {
+    use super::*;
+    use crate::support::{env, user};
+    use std::os::unix::net::UnixDatagram;
+
+    /// wherry where /run is empty but for a socket of ours, if there is one.
+    fn with_journal(place: &Env, socket: Option<&str>, args: &[&str]) -> env::Output {
+        let script = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && cd /run/systemd/journal && \
+                      if [ -n \"$1\" ]; then touch socket && mount --bind \"$1\" socket; fi && shift && exec \"$@\"";
+        let mut command = place.command("unshare");
+        command.args(["-m", "sh", "-ec", script, "sh", socket.unwrap_or_default()]);
+        command.arg(env::wherry_path()).args(args);
+        env::run(command, b"", 60)
+    }
+
+    #[test]
+    fn lines_go_to_the_journal() {
+        user::require_root();
+        let place = Env::busybox();
+        let path = place.path("tmp/journal");
+        let server = UnixDatagram::bind(&path).unwrap();
+        let script =
+            "echo out; echo err >&2; head -c 20000 /dev/zero | tr '\\0' x; echo; printf end";
+        let options = [
+            "run",
+            "--name",
+            "box",
+            "--network",
+            "none",
+            "--log-driver",
+            "journald",
+            "--log-opt",
+            "labels=my.label",
+            "--label",
+            "my.label=v",
+            "busybox",
+            "sh",
+            "-c",
+            script,
+        ];
+        with_journal(&place, path.to_str(), &options).ok();
+        let id = place.ok(["ps", "-aq", "--no-trunc"]);
+        let short = &id[..12];
+        server.set_nonblocking(true).unwrap();
+        let mut buffer = vec![0; 1 << 16];
+        let mut messages = Vec::new();
+        while let Ok(n) = server.recv(&mut buffer) {
+            messages.push(String::from_utf8(buffer[..n].to_vec()).unwrap());
+        }
+        for message in &messages {
+            for field in [
+                &format!("CONTAINER_ID={short}\n"),
+                &format!("CONTAINER_ID_FULL={id}\n"),
+                &format!("CONTAINER_TAG={short}\n"),
+                &format!("SYSLOG_IDENTIFIER={short}\n"),
+                "CONTAINER_NAME=box\n",
+                "IMAGE_NAME=busybox\n",
+                "MY_LABEL=v\n",
+            ] {
+                assert!(message.contains(field), "no {field:?} in {message}");
+            }
+        }
+        let has = |text: &str| messages.iter().filter(|m| m.starts_with(text)).count();
+        assert_eq!(has("MESSAGE=out\nPRIORITY=6\n"), 1);
+        assert_eq!(has("MESSAGE=err\nPRIORITY=3\n"), 1);
+        assert_eq!(has("MESSAGE=end\nPRIORITY=6\nCONTAINER_LOG_ORDINAL"), 1);
+        let long = format!(
+            "MESSAGE={}\nPRIORITY=6\nCONTAINER_PARTIAL_MESSAGE=true\n",
+            "x".repeat(16 << 10)
+        );
+        assert_eq!(
+            (
+                has(&long),
+                has(&format!("MESSAGE={}\n", "x".repeat(20000 - (16 << 10))))
+            ),
+            (1, 1)
+        );
+        assert_eq!(messages.len(), 5);
+        let refused = with_journal(&place, None, &["start", "box"]);
+        refused
+            .status(1)
+            .says("failed to initialize logging driver: journald is not enabled on this host");
+    }
 }

@@ -135,11 +135,36 @@ impl Printer {
     }
 }
 
-/// `name=value,…`.
+/// `name=value,…`, each escaped as in an address (Go's url.QueryEscape).
 fn attributes(attrs: &BTreeMap<String, String>) -> String {
     let pairs: Vec<_> = attrs
         .iter()
-        .map(|(name, value)| format!("{name}={value}"))
+        .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
         .collect();
     pairs.join(",")
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(byte.into());
+            }
+            b' ' => out.push('+'),
+            _ => out += &format!("%{byte:02X}"),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_as_docker_shows_them() {
+        let attrs = [("b", "x y"), ("a", "1/2,ä~")].map(|(k, v)| (k.into(), v.into()));
+        assert_eq!(attributes(&attrs.into()), "a=1%2F2%2C%C3%A4~,b=x+y");
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod limits;
+pub mod logging;
 mod mounts;
 mod process;
 mod root;

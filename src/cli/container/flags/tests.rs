@@ -214,9 +214,9 @@ fn refusals() {
             "invalid logging opts for driver none",
         ),
         (
-            "--log-opt tag=1 x",
+            "--log-opt foo=1 x",
             Kind::Invalid,
-            "unknown log opt 'tag' for json-file log driver",
+            "unknown log opt 'foo' for json-file log driver",
         ),
         (
             "-v /a:/b --tmpfs /b/ x",
