@@ -17,9 +17,12 @@ use super::container::start::StartArgs;
 use super::container::stop::StopArgs;
 use super::container::top::TopArgs;
 use super::container::wait::WaitArgs;
+use super::image::history::HistoryArgs;
 use super::image::ls::LsArgs as ImageLsArgs;
+use super::image::prune::PruneArgs as ImagePruneArgs;
 use super::image::pull::PullArgs;
 use super::image::rm::RmArgs as ImageRmArgs;
+use super::image::tag::TagArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
 use super::system::version::VersionArgs;
 use super::verb::Entry;
@@ -145,6 +148,17 @@ pub static COMMANDS: &[Entry] = &[
         &["IMAGE [IMAGE...]"],
         "Remove one or more images",
     ),
+    Entry::of::<TagArgs>(
+        &["image tag", "tag"],
+        &["SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]"],
+        "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+    ),
+    Entry::of::<HistoryArgs>(
+        &["image history", "history"],
+        &["IMAGE"],
+        "Show the history of an image",
+    ),
+    Entry::of::<ImagePruneArgs>(&["image prune"], &[""], "Remove unused images"),
     Entry::of::<InspectArgs>(
         &["inspect"],
         &["NAME|ID [NAME|ID...]"],

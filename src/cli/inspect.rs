@@ -1,9 +1,10 @@
 //! `wherry inspect`, `container inspect`, `image inspect`.
 
 use crate::cli::{Front, Verb, report, stdout};
-use crate::container::inspect;
+use crate::container::{images, inspect};
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
+use crate::image::Platform;
 use crate::output::template::Template;
 use serde::Serialize;
 use serde_json::Value;
@@ -40,6 +41,9 @@ pub struct ImageInspectArgs {
     /// Format output using a custom template: 'json', or a Go template
     #[arg(short, long)]
     format: Option<String>,
+    /// Inspect the given platform only (as "os[/arch[/variant]]")
+    #[arg(long, value_name = "string")]
+    platform: Option<Platform>,
     #[arg(required = true)]
     names: Vec<String>,
 }
@@ -77,7 +81,10 @@ impl Verb for ContainerInspectArgs {
 
 impl Verb for ImageInspectArgs {
     fn run(self, front: &Front) -> Result<u8> {
-        let find = |engine: &Engine, name: &str| image(engine, name, false, front);
+        let find = |engine: &Engine, name: &str| {
+            let found = images::find(engine, name, self.platform.as_slice())?;
+            engine.store()?.inspect(&found)
+        };
         show(front, &self.names, self.format.as_deref(), &find)
     }
 }

@@ -3,12 +3,32 @@
 
 use super::state;
 use crate::engine::Engine;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::digest::Digest;
+use crate::image::platform::Platform;
 use crate::record::container::Status;
 use crate::record::containers;
-use crate::store::{Removal, Use};
+use crate::store::{Filters, Image, Removal, Store, Use};
 use crate::userns::task;
+
+/// The image called so, which must be for one of `platforms` when there are any.
+pub fn find(engine: &Engine, name: &str, platforms: &[Platform]) -> Result<Image> {
+    let store = engine.store()?;
+    let image = store.resolve(name)?;
+    if platforms.is_empty() {
+        return Ok(image);
+    }
+    let actual = store.config(&image)?.platform;
+    if platforms.contains(&actual) {
+        return Ok(image);
+    }
+    let wanted: Vec<String> = platforms.iter().map(Platform::to_string).collect();
+    Err(Error::not_found(format!(
+        "image with reference {name} was found but does not provide the specified platform ({})",
+        wanted.join(", ")
+    ))
+    .hint(format!("it is for {actual}")))
+}
 
 /// Removes a name or an image by Docker's rules; see [`crate::store::Store::remove`].
 /// Call [`collect`] when all removals of a command are done.
@@ -16,24 +36,63 @@ pub fn remove(engine: &Engine, name: &str, force: bool) -> Result<Vec<Removal>> 
     engine.store()?.remove(name, force, &uses(engine)?)
 }
 
+/// What a prune did.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    pub removed: Vec<Removal>,
+    /// Bytes on disk.
+    pub freed: u64,
+}
+
+/// Removes the images that no container uses: those without a tag, or with
+/// `all` every one. `filters` are `--filter` as given.
+pub fn prune(engine: &Engine, all: bool, filters: Vec<(String, String)>) -> Result<Pruned> {
+    let (filters, dangling) = Filters::of_prune(filters)?;
+    let only_dangling = dangling.unwrap_or(!all);
+    let store = engine.store()?;
+    let mut removed = Vec::new();
+    for image in store.list(&filters)? {
+        if only_dangling && !image.names.is_empty() {
+            continue;
+        }
+        let uses = uses(engine)?;
+        if uses.iter().any(|u| u.image_id == image.id.as_str()) {
+            continue;
+        }
+        match store.remove(image.id.as_str(), true, &uses) {
+            // Removed by somebody else.
+            Err(e) if e.kind() == Kind::NotFound => {}
+            done => removed.extend(done?),
+        }
+    }
+    let freed = free(engine, Store::sweep_counting)?;
+    Ok(Pruned { removed, freed })
+}
+
 /// Frees what no image and no container needs any more. The caller must be
 /// single-threaded: files of layers are removed by a child in the user's
 /// namespace.
 pub fn collect(engine: &Engine) -> Result<()> {
+    free(engine, |store| store.sweep().map(|()| 0)).map(drop)
+}
+
+/// `sweep` removes the layers that are out of sight and says what they took.
+fn free(engine: &Engine, sweep: fn(&Store) -> Result<u64>) -> Result<u64> {
     let store = engine.store()?;
-    match store.collect(|| layers_in_use(engine)) {
+    let blobs = match store.collect(|| layers_in_use(engine)) {
         // What a damaged image or container needs is not known: nothing is
         // freed before it is mended or removed.
-        Err(e) if e.kind() == Kind::Invalid => return Ok(()),
+        Err(e) if e.kind() == Kind::Invalid => return Ok(0),
         other => other?,
-    }
+    };
     if !store.has_garbage()? {
-        return Ok(());
+        return Ok(blobs);
     }
-    match nix::unistd::geteuid().is_root() {
-        true => store.sweep(),
-        false => task::run(&engine.paths, || store.sweep()),
-    }
+    let layers = match nix::unistd::geteuid().is_root() {
+        true => sweep(store)?,
+        false => task::run(&engine.paths, || sweep(store))?,
+    };
+    Ok(blobs + layers)
 }
 
 fn uses(engine: &Engine) -> Result<Vec<Use>> {

@@ -1,10 +1,11 @@
-//! How much a tree of files holds, counted as Docker counts it.
+//! How much a tree of files holds, counted as Docker counts it, and how much of
+//! the disk it takes, counted as du(1) does.
 
 use super::rooted;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{Mode, fstatat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::sys::stat::{Mode, fstat, fstatat};
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -12,6 +13,9 @@ use std::rc::Rc;
 
 /// Paths longer than this begin anew at a directory that is kept open.
 const LONGEST: usize = 2048;
+
+/// The unit of `st_blocks`.
+const BLOCK: u64 = 512;
 
 /// A directory: `path` beneath `from`.
 struct Place {
@@ -22,7 +26,25 @@ struct Place {
 /// Bytes of all files beneath `root`: every inode once, directories nothing.
 /// What vanishes meanwhile, and other file systems, do not count.
 pub fn bytes(root: &Path) -> nix::Result<u64> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(count(root)?.bytes)
+}
+
+/// Bytes on disk of `path` with everything beneath it, holes and second names
+/// left out, directories counted. 0 for what is not there.
+pub fn on_disk(path: &Path) -> nix::Result<u64> {
+    let blocks = match count(path) {
+        Err(Errno::ENOTDIR | Errno::ELOOP) => {
+            let stat = fstatat(AT_FDCWD, path, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            stat.st_blocks
+        }
+        Err(Errno::ENOENT) => 0,
+        other => other?.blocks,
+    };
+    Ok(u64::try_from(blocks).unwrap_or(0) * BLOCK)
+}
+
+fn count(root: &Path) -> nix::Result<Count> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let root = nix::fcntl::open(root, flags, Mode::empty())?;
     let mut count = Count::default();
     count.waiting.push(Place {
@@ -32,12 +54,14 @@ pub fn bytes(root: &Path) -> nix::Result<u64> {
     while let Some(place) = count.waiting.pop() {
         count.enter(place)?;
     }
-    Ok(count.bytes)
+    Ok(count)
 }
 
 #[derive(Default)]
 struct Count {
     bytes: u64,
+    /// In units of `st_blocks`.
+    blocks: i64,
     /// Directories that are still to be read.
     waiting: Vec<Place>,
     /// Files that have several names.
@@ -51,6 +75,7 @@ impl Count {
             Err(e) if has_changed(e) => return Ok(()),
             other => other?,
         };
+        self.blocks += fstat(&dir)?.st_blocks;
         let at = if place.path.len() < LONGEST {
             place
         } else {
@@ -85,6 +110,7 @@ impl Count {
     fn add(&mut self, stat: &nix::sys::stat::FileStat) {
         if stat.st_nlink < 2 || self.linked.insert((stat.st_dev, stat.st_ino)) {
             self.bytes += u64::try_from(stat.st_size).unwrap_or(0);
+            self.blocks += stat.st_blocks;
         }
     }
 }
@@ -141,5 +167,27 @@ mod tests {
         let name = dir.file_name().unwrap().to_str().unwrap();
         let parent = std::fs::File::open(dir.parent().unwrap()).unwrap();
         rooted::remove_all(parent.as_fd(), name.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn the_disk_is_counted_as_du_does() {
+        let dir = std::env::temp_dir().join(format!("wherry-disk-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("a/b")).unwrap();
+        std::fs::write(dir.join("a/b/big"), vec![1; 300_000]).unwrap();
+        std::fs::hard_link(dir.join("a/b/big"), dir.join("again")).unwrap();
+        symlink("/usr", dir.join("a/link")).unwrap();
+        let hole = std::fs::File::create(dir.join("hole")).unwrap();
+        hole.set_len(1 << 30).unwrap();
+        let du = |path: &Path| -> u64 {
+            let mut du = std::process::Command::new("du");
+            let said = du.args(["-s", "-B1"]).arg(path).output().unwrap().stdout;
+            let said = String::from_utf8(said).unwrap();
+            said.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        for path in [dir.clone(), dir.join("again"), dir.join("a/link")] {
+            assert_eq!(on_disk(&path), Ok(du(&path)), "{}", path.display());
+        }
+        assert_eq!(on_disk(&dir.join("missing")), Ok(0));
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -7,6 +7,7 @@ use super::layer::{lock_dir, remove_tree};
 use crate::error::{Context, Kind, Result};
 use crate::fs::lock;
 use crate::fs::replace::TEMPORARY_PREFIX;
+use crate::fs::usage;
 use crate::image::config::ImageConfig;
 use crate::image::digest::Digest;
 use crate::image::manifest::{Document, MAX_DOCUMENT, Manifest};
@@ -29,21 +30,24 @@ impl Store {
     /// Removes unused blobs and gives unused layers temporary names, for
     /// [`Store::sweep`]. Does nothing while somebody holds a lease: whoever
     /// comes next collects. `in_use` are the layers of all containers, asked
-    /// for when no new container can appear.
-    pub fn collect(&self, in_use: impl FnOnce() -> Result<Vec<Digest>>) -> Result<()> {
+    /// for when no new container can appear. Gives the bytes on disk that the
+    /// blobs took.
+    pub fn collect(&self, in_use: impl FnOnce() -> Result<Vec<Digest>>) -> Result<u64> {
         if !self.images.exists() {
-            return Ok(());
+            return Ok(0);
         }
         self.prepare()?;
         let Some(_lease) = lock::try_exclusive(&self.lease_file())? else {
-            return Ok(());
+            return Ok(0);
         };
+        let mut freed = 0;
         let mut used = self.used()?;
         used.layers
             .extend(in_use()?.iter().map(|id| self.layer_path(id)));
         for algorithm in ["sha256", "sha512"] {
             for path in list(&self.images.join("blobs").join(algorithm))? {
                 if !used.blobs.contains(&path) {
+                    freed += usage::on_disk(&path).unwrap_or(0);
                     remove_if_there(&path)?;
                 }
             }
@@ -56,13 +60,24 @@ impl Store {
         self.drop_old_partials()?;
         self.drop_index_leftovers()?;
         self.reserve();
-        Ok(())
+        Ok(freed)
     }
 
     /// Removes layers under temporary names that nobody is making. Their files
     /// belong to many users: call this where those are yours (as root, or in
     /// the user namespace that unpacked them).
     pub fn sweep(&self) -> Result<()> {
+        self.sweep_each(|_| ())
+    }
+
+    /// The same, and gives the bytes on disk that they took.
+    pub fn sweep_counting(&self) -> Result<u64> {
+        let mut freed = 0;
+        self.sweep_each(|path| freed += usage::on_disk(path).unwrap_or(0))?;
+        Ok(freed)
+    }
+
+    fn sweep_each(&self, mut before: impl FnMut(&Path)) -> Result<()> {
         for path in list(&self.layers)? {
             if !is_temporary(&path) {
                 continue;
@@ -72,6 +87,7 @@ impl Store {
                 other => other?,
             };
             if lock.is_some_and(|lock| is_same_file(&lock, &path)) {
+                before(&path);
                 remove_tree(&path)?;
             }
         }

@@ -30,6 +30,26 @@ impl Filters {
         Self(list)
     }
 
+    /// Those of `image prune`, which takes fewer keys. Gives the rest and
+    /// what `dangling` says.
+    pub fn of_prune(list: Vec<(String, String)>) -> Result<(Self, Option<bool>)> {
+        let mut dangling = None;
+        let mut rest = Vec::new();
+        for (key, value) in list {
+            match key.as_str() {
+                "dangling" => match test(&[], &key, &value)? {
+                    Test::Dangling(wanted) if dangling.is_none_or(|known| known == wanted) => {
+                        dangling = Some(wanted);
+                    }
+                    _ => return Err(invalid(&key, &value)),
+                },
+                "label" | "label!" | "until" => rest.push((key, value)),
+                _ => return Err(unknown(&key)),
+            }
+        }
+        Ok((Self(rest), dangling))
+    }
+
     fn resolve(&self, images: &[Image]) -> Result<Vec<(String, Vec<Test>)>> {
         let mut tests: Vec<(String, Vec<Test>)> = Vec::new();
         for (key, value) in &self.0 {
@@ -55,6 +75,10 @@ fn invalid(key: &str, value: &str) -> Error {
     Error::invalid(format!("invalid filter '{key}=[{value}]'"))
 }
 
+fn unknown(key: &str) -> Error {
+    Error::invalid(format!("invalid filter '{key}'"))
+}
+
 fn test(images: &[Image], key: &str, value: &str) -> Result<Test> {
     let label = |not| match value.split_once('=') {
         Some((name, wanted)) => Test::Label(name.into(), Some(wanted.into()), not),
@@ -77,7 +101,7 @@ fn test(images: &[Image], key: &str, value: &str) -> Result<Test> {
         "since" => Test::Since(created()?),
         "until" => Test::Until(moment(value).ok_or_else(|| invalid(key, value))?),
         "reference" => Test::Reference(Glob::parse(value)?),
-        _ => return Err(Error::invalid(format!("invalid filter '{key}'"))),
+        _ => return Err(unknown(key)),
     })
 }
 

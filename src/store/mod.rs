@@ -8,6 +8,7 @@
 mod blob;
 mod collect;
 mod filter;
+mod history;
 mod image;
 mod index;
 mod inspect;
@@ -18,6 +19,7 @@ pub mod unpack;
 
 pub use blob::BlobWriter;
 pub use filter::Filters;
+pub use history::Step;
 pub use image::Image;
 pub use remove::{Removal, Use};
 

@@ -7,5 +7,8 @@ pub mod id;
 pub mod moment;
 pub mod name;
 mod name_words;
+mod shorten;
 pub mod size;
 pub mod time;
+
+pub use shorten::shorten;

@@ -31,6 +31,16 @@ pub fn local(time: Timestamp) -> String {
         .to_string()
 }
 
+/// RFC 3339 with seconds in the caller's time zone, as Go writes it.
+pub fn local_rfc3339(time: Timestamp) -> String {
+    let zoned = time.to_zoned(TimeZone::system());
+    let text = zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+    match text.strip_suffix("+00:00") {
+        Some(utc) => format!("{utc}Z"),
+        None => text,
+    }
+}
+
 /// Seconds from `then` to `now`; 0 when the clock went back.
 pub fn seconds_between(then: Timestamp, now: Timestamp) -> u64 {
     u64::try_from(now.as_second() - then.as_second()).unwrap_or(0)

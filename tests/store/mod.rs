@@ -4,6 +4,7 @@
 mod commands;
 mod evil;
 mod faults;
+mod tags;
 mod tools;
 
 use super::support::env::Env;

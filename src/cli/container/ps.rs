@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::output::list::{Field, Format, Row, label_header};
 use crate::output::template::quote;
-use crate::text::{id, size, time};
+use crate::text::{id, shorten, size, time};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -244,7 +244,7 @@ impl Line {
         quote(&if self.whole {
             command
         } else {
-            shortened(&command, 20)
+            shorten(&command, 20)
         })
     }
 
@@ -291,7 +291,7 @@ impl Line {
             if self.whole {
                 source
             } else {
-                shortened(&source, 15)
+                shorten(&source, 15)
             }
         };
         mounts.map(cut).collect::<Vec<_>>().join(",")
@@ -307,14 +307,4 @@ impl Line {
             _ => Value::Null,
         }
     }
-}
-
-/// At most `most` characters, the last one `…` when some are missing.
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_string();
-    }
-    let mut short: String = text.chars().take(most - 1).collect();
-    short.push('…');
-    short
 }

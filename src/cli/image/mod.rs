@@ -1,5 +1,8 @@
 //! Commands about images.
 
+pub mod history;
 pub mod ls;
+pub mod prune;
 pub mod pull;
 pub mod rm;
+pub mod tag;

@@ -4,6 +4,8 @@ use crate::cli::{Front, Verb, show, stdout};
 use crate::container::images;
 use crate::engine::Engine;
 use crate::error::{Kind, Result};
+use crate::image::Platform;
+use crate::store::Removal;
 
 #[derive(clap::Args)]
 pub struct RmArgs {
@@ -14,6 +16,9 @@ pub struct RmArgs {
     // Images have no parents here, so there is none to delete either way.
     #[arg(long)]
     no_prune: bool,
+    /// Remove only the given platform variant (as "os[/arch[/variant]]")
+    #[arg(long, value_name = "strings", value_delimiter = ',')]
+    platform: Vec<Platform>,
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
 }
@@ -23,7 +28,7 @@ impl Verb for RmArgs {
         let engine = Engine::open()?;
         let mut worst = 0;
         for name in &self.images {
-            match images::remove(&engine, name, self.force) {
+            match self.remove(&engine, name) {
                 Ok(done) => {
                     let lines: String = done.iter().map(|step| format!("{step}\n")).collect();
                     stdout::print(&lines)?;
@@ -40,5 +45,14 @@ impl Verb for RmArgs {
         }
         images::collect(&engine)?;
         Ok(worst)
+    }
+}
+
+impl RmArgs {
+    fn remove(&self, engine: &Engine, name: &str) -> Result<Vec<Removal>> {
+        if !self.platform.is_empty() {
+            images::find(engine, name, &self.platform)?;
+        }
+        images::remove(engine, name, self.force)
     }
 }
