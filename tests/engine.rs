@@ -7,6 +7,7 @@ mod attach;
 mod cli;
 mod exec;
 mod lifecycle;
+mod login;
 mod logs;
 mod network;
 mod overlay;

@@ -24,6 +24,8 @@ use super::image::pull::PullArgs;
 use super::image::rm::RmArgs as ImageRmArgs;
 use super::image::tag::TagArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
+use super::registry::login::LoginArgs;
+use super::registry::logout::LogoutArgs;
 use super::system::version::VersionArgs;
 use super::verb::Entry;
 
@@ -174,5 +176,7 @@ pub static COMMANDS: &[Entry] = &[
         &["IMAGE [IMAGE...]"],
         "Display detailed information on one or more images",
     ),
+    Entry::of::<LoginArgs>(&["login"], &["[SERVER]"], "Authenticate to a registry"),
+    Entry::of::<LogoutArgs>(&["logout"], &["[SERVER]"], "Log out from a registry"),
     Entry::of::<VersionArgs>(&["version"], &[""], "Show the version information").common(),
 ];

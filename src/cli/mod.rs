@@ -16,6 +16,8 @@ mod help;
 mod image;
 pub mod inspect;
 mod parse;
+mod prompt;
+mod registry;
 mod report;
 mod router;
 mod settings;

@@ -6,7 +6,7 @@ pub mod proxies;
 pub mod registries;
 pub mod source;
 
-pub use login::{Credential, Logins};
+pub use login::{Credential, Kept, Logins};
 pub use proxies::Proxies;
 pub use registries::{Endpoint, Registries};
 pub use source::Source;

@@ -6,7 +6,7 @@
 //! a table of them that would make `fedora` mean another image than in Docker.
 
 use super::{read_text, user_containers_dir};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::Reference;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -167,6 +167,25 @@ impl Registries {
         }
     }
 
+    /// The registry `host` itself, without a repository: for logins.
+    pub fn host(&self, host: &str) -> Result<Endpoint> {
+        let own = |location: &str| location.split('/').next() == Some(host);
+        let mut insecure = false;
+        for entry in &self.entries {
+            let named = entry.matched(host).is_some();
+            if named && entry.blocked {
+                return Err(blocked(host));
+            }
+            let here = match entry.location.as_str() {
+                "" => named,
+                location => own(location),
+            };
+            insecure |= here && entry.insecure;
+            insecure |= entry.mirror.iter().any(|m| m.insecure && own(&m.location));
+        }
+        Ok(Endpoint::new(host, insecure, false))
+    }
+
     /// Whom to ask for the repository of `reference`, in this order; the
     /// registry itself is last.
     pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>> {
@@ -180,13 +199,7 @@ impl Registries {
             return Ok(vec![Endpoint::new(&name, false, false)]);
         };
         if entry.blocked {
-            return Err(Error::new(
-                crate::error::Kind::Denied,
-                format!(
-                    "registry {} is blocked in registries.conf",
-                    reference.domain()
-                ),
-            ));
+            return Err(blocked(reference.domain()));
         }
         let rest = &name[length..];
         let pinned = reference.digest().is_some();
@@ -203,6 +216,13 @@ impl Registries {
         out.push(Endpoint::new(&own, entry.insecure, false));
         Ok(out)
     }
+}
+
+fn blocked(host: &str) -> Error {
+    Error::new(
+        Kind::Denied,
+        format!("registry {host} is blocked in registries.conf"),
+    )
 }
 
 impl Registry {
@@ -414,6 +434,22 @@ mod tests {
         ] {
             assert!(Registries::default().merge(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn hosts_to_log_in_to() {
+        let r = registries(
+            "[[registry]]\nprefix=\"a.io\"\nlocation=\"b.io:5000/hub\"\ninsecure=true\n\
+             [[registry.mirror]]\nlocation=\"c.io\"\ninsecure=true\n\
+             [[registry]]\nlocation=\"bad.io\"\nblocked=true",
+        );
+        let insecure = |host: &str| r.host(host).unwrap().insecure;
+        assert!(!insecure("a.io") && insecure("b.io:5000") && insecure("c.io"));
+        assert!(!insecure("b.io") && insecure("127.0.0.1:5000"));
+        assert_eq!(
+            r.host("bad.io").unwrap_err().message(),
+            "registry bad.io is blocked in registries.conf"
+        );
     }
 
     #[test]

@@ -18,6 +18,15 @@ pub struct Source {
 }
 
 impl Source {
+    /// The registry `host` itself with a login that is to be tried.
+    pub fn of_host(registries: &Registries, host: &str, credential: Credential) -> Result<Self> {
+        Ok(Self {
+            endpoint: registries.host(host)?,
+            credential,
+            certificates: certificate_dirs(host),
+        })
+    }
+
     /// The sources of `reference` in the order to ask them. May run credential
     /// helpers, so: while the process has one thread.
     pub fn find(

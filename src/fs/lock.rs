@@ -26,6 +26,16 @@ pub fn try_exclusive(path: &Path) -> Result<Option<Lock>> {
     take(path, FlockArg::LockExclusiveNonblock)
 }
 
+/// Waits for the exclusive lock on the directory `path` itself: where a lock
+/// file would be litter.
+pub fn directory(path: &Path) -> Result<Lock> {
+    let dir = File::open(path).context(|| format!("cannot open \"{}\"", path.display()))?;
+    let locked = Flock::lock(dir, FlockArg::LockExclusive).map_err(|(_, e)| e);
+    locked
+        .map(Lock)
+        .context(|| format!("cannot lock \"{}\"", path.display()))
+}
+
 fn take(path: &Path, how: FlockArg) -> Result<Option<Lock>> {
     let mut file = OpenOptions::new()
         .read(true)

@@ -91,6 +91,25 @@ pub fn maker_of(name: &str) -> Option<i32> {
         .ok()
 }
 
+/// Removes what killed processes have left of writing `path`.
+pub fn sweep_beside(path: &Path) {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return;
+    };
+    let ending = format!("-{}", name.to_string_lossy());
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let Some(maker) = maker_of(&name).filter(|_| name.ends_with(&ending)) else {
+            continue;
+        };
+        let maker = nix::unistd::Pid::from_raw(maker);
+        if nix::sys::signal::kill(maker, None) == Err(nix::Error::ESRCH) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)

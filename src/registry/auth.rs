@@ -16,6 +16,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// The most that a token service may answer, in bytes.
 const MAX_TOKEN_ANSWER: u64 = 1 << 20;
+/// Who we are to token services.
+const CLIENT_ID: &str = "wherry";
 
 /// The login of one source and what it has got for it so far.
 pub struct Auth {
@@ -26,14 +28,23 @@ pub struct Auth {
 #[derive(Default)]
 struct State {
     header: Option<HeaderValue>,
+    /// What the token service gave for later logins.
+    identity: Option<String>,
     /// Counts the headers made: tells a stale one from the newest.
     generation: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
+    refresh_token: Option<String>,
+}
+
+/// What a token service gave.
+struct Grant {
+    token: String,
+    identity: Option<String>,
 }
 
 /// What a request goes out with.
@@ -59,8 +70,15 @@ impl Auth {
         }
     }
 
+    /// The identity token that came with the answer to a login.
+    pub fn identity(&self) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.identity.clone()
+    }
+
     /// Gets a better pass than `used` after the registry refused that one.
-    /// `None`: there is none. One thread asks, the others take its result.
+    /// `None`: there is none. One thread asks, the others take its result. No
+    /// scope is a login.
     pub fn renew(
         &self,
         used: &Pass,
@@ -82,7 +100,9 @@ impl Auth {
                         service,
                         scope,
                     };
-                    Some(bearer(&self.token(asked)?)?)
+                    let grant = self.token(asked)?;
+                    state.identity = grant.identity;
+                    Some(bearer(&grant.token)?)
                 }
                 None => None,
             };
@@ -116,7 +136,7 @@ impl Auth {
         }
     }
 
-    fn token(&self, asked: TokenRequest) -> Result<String, Failure> {
+    fn token(&self, asked: TokenRequest) -> Result<Grant, Failure> {
         let realm = Url::parse(&asked.realm)
             .map_err(|_| Error::invalid("the registry names no valid token service"))?;
         check(asked.registry, &realm, "token service")?;
@@ -157,13 +177,19 @@ impl TokenRequest<'_> {
         mut realm: Url,
         authorization: Option<HeaderValue>,
         account: Option<&String>,
-    ) -> Result<String, Failure> {
+    ) -> Result<Grant, Failure> {
         {
             let mut query = realm.query_pairs_mut();
             if let Some(account) = account {
                 query.append_pair("account", account);
             }
-            query.append_pair("scope", self.scope);
+            match self.scope {
+                // An identity token is welcome instead of the password.
+                "" => query
+                    .append_pair("offline_token", "true")
+                    .append_pair("client_id", CLIENT_ID),
+                scope => query.append_pair("scope", scope),
+            };
             if let Some(service) = &self.service {
                 query.append_pair("service", service);
             }
@@ -175,15 +201,17 @@ impl TokenRequest<'_> {
         self.send(&call)
     }
 
-    fn refresh(&self, realm: Url, token: &str) -> Result<String, Failure> {
+    fn refresh(&self, realm: Url, token: &str) -> Result<Grant, Failure> {
         let service = self.service.as_deref().unwrap_or_default();
-        let form = [
+        let mut form = vec![
             ("grant_type", "refresh_token"),
-            ("client_id", "wherry"),
+            ("client_id", CLIENT_ID),
             ("service", service),
-            ("scope", self.scope),
             ("refresh_token", token),
         ];
+        if !self.scope.is_empty() {
+            form.push(("scope", self.scope));
+        }
         let call = Call {
             method: Method::POST,
             form: &form,
@@ -192,7 +220,7 @@ impl TokenRequest<'_> {
         self.send(&call)
     }
 
-    fn send(&self, call: &Call) -> Result<String, Failure> {
+    fn send(&self, call: &Call) -> Result<Grant, Failure> {
         let reply = self.wire.send(self.registry, call)?;
         let status = reply.response.status();
         let retry_after = super::session::wait_of(reply.response.headers());
@@ -205,14 +233,16 @@ impl TokenRequest<'_> {
                 .within(format!("token service \"{}\"", shown(&url)));
             return Err(failure);
         }
-        let answer: Option<TokenAnswer> = serde_json::from_slice(&body).ok();
-        answer
-            .and_then(|a| a.token.filter(|t| !t.is_empty()).or(a.access_token))
-            .filter(|t| !t.is_empty())
-            .ok_or_else(|| {
-                Error::unavailable(format!("token service \"{}\" gave no token", shown(&url)))
-                    .into()
-            })
+        let present = |text: Option<String>| text.filter(|t| !t.is_empty());
+        let answer: TokenAnswer = serde_json::from_slice(&body).unwrap_or_default();
+        let token = present(answer.token).or(present(answer.access_token));
+        let token = token.ok_or_else(|| {
+            Error::unavailable(format!("token service \"{}\" gave no token", shown(&url)))
+        })?;
+        Ok(Grant {
+            token,
+            identity: present(answer.refresh_token),
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! ```text
 //! client   an image's sources in order: mirrors, then the registry
 //!   blob     one blob as a reader that survives broken connections
+//!   login    whether a user name and password are right
 //!   session  one source: login, retries, statuses to errors
 //!     auth     challenges and tokens
 //!     wire     one request with its redirects: where credentials may go
@@ -16,6 +17,7 @@ mod blob;
 mod challenge;
 mod client;
 mod failure;
+mod login;
 mod resolve;
 mod retry;
 mod session;
@@ -25,6 +27,7 @@ mod wire;
 
 pub use blob::BlobReader;
 pub use client::{Client, Fetched};
+pub use login::log_in;
 
 use crate::config::Proxies;
 use std::sync::atomic::{AtomicBool, Ordering};

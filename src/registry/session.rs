@@ -22,8 +22,8 @@ const MAX_RENEWALS: usize = 2;
 pub struct Session {
     source: Source,
     pub options: Options,
-    wire: Wire,
-    auth: Auth,
+    pub(super) wire: Wire,
+    pub(super) auth: Auth,
     /// `https://HOST/` (or http), once it is known.
     root: Mutex<Option<Url>>,
     /// Whether it has ever answered.
@@ -138,7 +138,7 @@ impl Session {
     }
 
     /// https; for an insecure registry http, when https does not work.
-    fn root(&self) -> Result<Url, Failure> {
+    pub(super) fn root(&self) -> Result<Url, Failure> {
         let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(url) = &*root {
             return Ok(url.clone());

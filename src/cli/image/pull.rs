@@ -1,7 +1,8 @@
 //! `wherry pull`, and the pull that `run` and `create` begin with.
 
+use crate::cli::registry::server::logins;
 use crate::cli::{Front, Verb, stdout};
-use crate::config::{Logins, Proxies, Registries, Source};
+use crate::config::{Proxies, Registries, Source};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::{Platform, Reference};
@@ -108,18 +109,6 @@ impl Request<'_> {
             let pulled = pull::pull(store, &client, &wanted, progress)?;
             Ok(vec![pulled.reference.canonical()])
         })
-    }
-}
-
-/// Docker's own settings are where `--config` says.
-fn logins(front: &Front) -> Logins {
-    match &front.config {
-        Some(dir) => {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            Logins::at([dir.join("config.json")])
-                .with_helpers(std::env::split_paths(&path), std::env::vars_os())
-        }
-        None => Logins::find(),
     }
 }
 

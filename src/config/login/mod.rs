@@ -1,27 +1,27 @@
 //! Stored logins: containers' auth.json, Docker's config.json and the
 //! credential helpers they name.
 //!
-//! A login is used for exactly the host it was stored for. Helpers are found
-//! on PATH by absolute directories only, run in `/` with a chosen environment,
-//! and get the host on stdin. Secrets never appear in errors or `Debug`.
+//! A login is used for exactly the host it was stored for. Secrets never appear
+//! in errors or `Debug`.
+
+mod keep;
+mod programs;
+
+pub use keep::Kept;
 
 use super::{env_dir, home, read_text, user_containers_dir};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use base64::Engine as _;
+use programs::{Helpers, is_for_helpers};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// Docker Hub under the name that old clients stored it by.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 const HUB_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
-/// The most that a helper may answer, in bytes.
-const MAX_ANSWER: u64 = 1 << 20;
 
 /// How to prove who we are to one registry.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -51,13 +51,6 @@ impl fmt::Debug for Credential {
 pub struct Logins {
     files: Vec<PathBuf>,
     helpers: Helpers,
-}
-
-/// Where credential helpers are looked for, and the environment they get.
-#[derive(Debug, Clone, Default)]
-struct Helpers {
-    dirs: Vec<PathBuf>,
-    environment: Vec<(OsString, OsString)>,
 }
 
 #[derive(Default, Deserialize)]
@@ -121,25 +114,15 @@ impl Logins {
         self
     }
 
-    /// The login for the repository `path` on `host`: the first file that has
+    /// The login for `repository` on `host`: the first file that has
     /// one wins. May run a credential helper, so: before any thread exists.
-    pub fn credential(&self, host: &str, path: &str) -> Result<Credential> {
-        for file in &self.files {
-            let Some(text) = read_text(file)? else {
+    pub fn credential(&self, host: &str, repository: &str) -> Result<Credential> {
+        for path in &self.files {
+            let Some(file) = File::read(path)? else {
                 continue;
             };
-            let shown = file.display();
-            // serde_json quotes no values in its messages but for short
-            // scalars of a wrong type; leave the detail to position only.
-            let parsed: File = serde_json::from_str(&text).map_err(|e| {
-                Error::invalid(format!(
-                    "\"{shown}\" is not a valid login file (line {}, column {})",
-                    e.line(),
-                    e.column()
-                ))
-            })?;
-            let found = parsed.credential(host, path, &self.helpers);
-            match found.map_err(|e| e.within(format!("\"{shown}\"")))? {
+            let found = file.credential(host, repository, &self.helpers);
+            match found.map_err(|e| e.within(format!("\"{}\"", path.display())))? {
                 Credential::Anonymous => {}
                 credential => return Ok(credential),
             }
@@ -149,14 +132,26 @@ impl Logins {
 }
 
 impl File {
-    fn credential(&self, host: &str, path: &str, helpers: &Helpers) -> Result<Credential> {
-        let helper = self
+    /// `None`: there is no such file, or nothing in it.
+    fn read(path: &Path) -> Result<Option<Self>> {
+        match read_text(path)?.filter(|text| !text.trim().is_empty()) {
+            None => Ok(None),
+            Some(text) => parse(path, &text).map(Some),
+        }
+    }
+
+    /// The name of the helper that keeps the login for `host`.
+    fn helper(&self, host: &str) -> Option<&str> {
+        let named = self
             .cred_helpers
             .iter()
-            .find(|(key, _)| same_host(key, host))
-            .map(|(_, name)| name)
-            .or(self.creds_store.as_ref());
-        if let Some(name) = helper.filter(|name| !name.is_empty()) {
+            .find(|(key, _)| same_host(key, host));
+        let name = named.map(|(_, name)| name).or(self.creds_store.as_ref())?;
+        Some(name.as_str()).filter(|name| !name.is_empty())
+    }
+
+    fn credential(&self, host: &str, path: &str, helpers: &Helpers) -> Result<Credential> {
+        if let Some(name) = self.helper(host) {
             let found = helpers.ask(name, host)?;
             if found != Credential::Anonymous {
                 return Ok(found);
@@ -178,6 +173,20 @@ impl File {
             exact.or_else(|| self.auths.iter().find(|(key, _)| same_host(key, host)))?;
         entry.as_ref().map(|entry| (key.as_str(), entry))
     }
+}
+
+/// A login file, or what of it is asked for. serde_json quotes no values in its
+/// messages but for short scalars of a wrong type, which may be secrets: the
+/// position has to do.
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| {
+        Error::invalid(format!(
+            "\"{}\" is not a valid login file (line {}, column {})",
+            path.display(),
+            e.line(),
+            e.column()
+        ))
+    })
 }
 
 /// Whether the key of a login file means `host`: exactly, with a scheme and
@@ -223,118 +232,6 @@ fn decode_auth(auth: &str) -> Option<Credential> {
         username: username.to_owned(),
         password: password.trim_end_matches('\0').to_owned(),
     })
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    username: String,
-    secret: String,
-}
-
-impl Helpers {
-    /// Runs `docker-credential-NAME get`; "not found" is no error.
-    fn ask(&self, name: &str, host: &str) -> Result<Credential> {
-        let program = self.program(name)?;
-        let key = if HUB_HOSTS.contains(&host) {
-            HUB_KEY
-        } else {
-            host
-        };
-        let failed = || format!("cannot run credential helper \"{}\"", program.display());
-        let mut child = Command::new(&program)
-            .arg("get")
-            .env_clear()
-            .envs(self.environment.iter().cloned())
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context(failed)?;
-        // A helper that does not read its input must not end us.
-        let _ = child.stdin.take().expect("piped").write_all(key.as_bytes());
-        let mut answer = Vec::new();
-        let output = child.stdout.take().expect("piped");
-        let read = output.take(MAX_ANSWER).read_to_end(&mut answer);
-        let status = child.wait().context(failed)?;
-        read.context(failed)?;
-        if status.success() {
-            return understand(&answer, &program);
-        }
-        if String::from_utf8_lossy(&answer).contains("credentials not found") {
-            return Ok(Credential::Anonymous);
-        }
-        Err(Error::unavailable(format!(
-            "credential helper \"{}\" failed for {host}: {status}",
-            program.display()
-        )))
-    }
-
-    /// The first `docker-credential-NAME` in a directory that not everybody
-    /// may write.
-    fn program(&self, name: &str) -> Result<PathBuf> {
-        let ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !name.bytes().all(ok) {
-            return Err(Error::invalid(format!(
-                "credential helper {name:?} has an impossible name"
-            ))
-            .hint("a helper's name has only a-z, 0-9 and -"));
-        }
-        let file = format!("docker-credential-{name}");
-        let mode = |path: &Path| std::fs::metadata(path).map_or(0o002, |m| m.permissions().mode());
-        self.dirs
-            .iter()
-            .filter(|dir| mode(dir) & 0o002 == 0)
-            .map(|dir| dir.join(&file))
-            .find(|path| path.is_file() && mode(path) & 0o111 != 0 && mode(path) & 0o002 == 0)
-            .ok_or_else(|| {
-                Error::not_found(format!("credential helper \"{file}\" not found in PATH"))
-                    .hint("install it, or remove it from credsStore or credHelpers")
-            })
-    }
-}
-
-fn understand(answer: &[u8], program: &Path) -> Result<Credential> {
-    let answer: Answer = serde_json::from_slice(answer).map_err(|_| {
-        Error::invalid(format!(
-            "credential helper \"{}\" gave no valid answer",
-            program.display()
-        ))
-    })?;
-    Ok(match answer.username.as_str() {
-        "<token>" => Credential::IdentityToken(answer.secret),
-        "" => Credential::Anonymous,
-        _ => Credential::Password {
-            username: answer.username,
-            password: answer.secret,
-        },
-    })
-}
-
-/// Whether helpers of the known kinds (desktop keyrings, pass, cloud vendors)
-/// need this variable of the user's; they get no other.
-fn is_for_helpers(name: &str) -> bool {
-    const NAMES: [&str; 16] = [
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "LANG",
-        "DISPLAY",
-        "WAYLAND_DISPLAY",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "XDG_RUNTIME_DIR",
-        "XDG_CONFIG_HOME",
-        "XDG_DATA_HOME",
-        "XDG_CACHE_HOME",
-        "GNUPGHOME",
-        "GPG_TTY",
-        "PASSWORD_STORE_DIR",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-    ];
-    const PREFIXES: [&str; 4] = ["AWS_", "AZURE_", "GOOGLE_", "CLOUDSDK_"];
-    NAMES.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p))
 }
 
 #[cfg(test)]

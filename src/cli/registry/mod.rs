@@ -1,0 +1,5 @@
+//! Commands about registries.
+
+pub mod login;
+pub mod logout;
+pub mod server;
