@@ -101,15 +101,17 @@ impl Store {
 
     fn used(&self) -> Result<Used> {
         let mut used = Used::default();
+        // What it was pulled as: last, because it may be the manifest itself,
+        // and what is noted already is not looked into.
+        let mut pulled_as = Vec::new();
         for entry in &self.read_index()?.manifests {
             let named = entry.name().and_then(|name| name.digest().cloned());
-            if let Some(index) = named {
-                used.blobs.insert(self.blob_path(&index));
-            }
+            pulled_as.extend(named.map(|index| self.blob_path(&index)));
             if let Some(digest) = entry.digest() {
                 self.use_document(&digest, &mut used)?;
             }
         }
+        used.blobs.extend(pulled_as);
         Ok(used)
     }
 

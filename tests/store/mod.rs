@@ -1,6 +1,7 @@
 //! The image store against hostile archives, other tools, kills and full
 //! disks.
 
+mod collected;
 mod commands;
 mod evil;
 mod faults;
