@@ -19,3 +19,4 @@ mod security;
 mod shells;
 mod store;
 mod support;
+mod system;

@@ -26,6 +26,7 @@ use super::image::tag::TagArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
 use super::registry::login::LoginArgs;
 use super::registry::logout::LogoutArgs;
+use super::system::df::DfArgs;
 use super::system::version::VersionArgs;
 use super::verb::Entry;
 
@@ -44,6 +45,10 @@ pub static NOUNS: &[Noun] = &[
     Noun {
         name: "image",
         about: "Manage images",
+    },
+    Noun {
+        name: "system",
+        about: "Manage wherry",
     },
 ];
 
@@ -178,5 +183,6 @@ pub static COMMANDS: &[Entry] = &[
     ),
     Entry::of::<LoginArgs>(&["login"], &["[SERVER]"], "Authenticate to a registry"),
     Entry::of::<LogoutArgs>(&["logout"], &["[SERVER]"], "Log out from a registry"),
+    Entry::of::<DfArgs>(&["system df"], &[""], "Show disk usage"),
     Entry::of::<VersionArgs>(&["version"], &[""], "Show the version information").common(),
 ];

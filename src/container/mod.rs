@@ -3,6 +3,7 @@
 
 pub mod attach;
 pub mod create;
+pub mod disk;
 pub mod exec;
 pub mod filter;
 pub mod images;

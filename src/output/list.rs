@@ -30,6 +30,15 @@ pub trait Row: Sized + 'static {
     }
 }
 
+/// A row as a document: all fields, as `{{json .}}` has them.
+pub fn document<R: Row>(row: &R) -> Value {
+    let members = R::FIELDS.iter();
+    members
+        .map(|f| (f.name.to_string(), (f.get)(row)))
+        .collect::<Map<String, Value>>()
+        .into()
+}
+
 /// How rows are printed.
 #[derive(Debug)]
 pub struct Format {

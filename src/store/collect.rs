@@ -3,6 +3,7 @@
 
 use super::Store;
 use super::blob::{is_same_file, remove_if_there};
+use super::image::Image;
 use super::layer::{lock_dir, remove_tree};
 use crate::error::{Context, Kind, Result};
 use crate::fs::lock;
@@ -11,6 +12,7 @@ use crate::fs::usage;
 use crate::image::config::ImageConfig;
 use crate::image::digest::Digest;
 use crate::image::manifest::{Document, MAX_DOCUMENT, Manifest};
+use crate::image::reference::Reference;
 use nix::fcntl::FlockArg;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -97,6 +99,18 @@ impl Store {
     /// Whether there is anything for [`Store::sweep`] to look at.
     pub fn has_garbage(&self) -> Result<bool> {
         Ok(list(&self.layers)?.iter().any(|path| is_temporary(path)))
+    }
+
+    /// The blobs and layers that an image needs, whoever else does.
+    pub fn files_of(&self, image: &Image) -> Result<HashSet<PathBuf>> {
+        let mut used = Used::default();
+        for digest in &image.entries {
+            self.use_document(digest, &mut used)?;
+        }
+        let names = image.digests.iter().filter_map(Reference::digest);
+        used.blobs.extend(names.map(|index| self.blob_path(index)));
+        used.blobs.extend(used.layers);
+        Ok(used.blobs)
     }
 
     fn used(&self) -> Result<Used> {

@@ -1,6 +1,7 @@
 //! `wherry ps`.
 
 use crate::cli::{Front, Verb, settings, stdout};
+use crate::container::disk::ContainerUse;
 use crate::container::filter::Filters;
 use crate::container::list::{Summary, Which, list};
 use crate::container::ports;
@@ -74,6 +75,7 @@ impl Verb for PsArgs {
                 summary,
                 now,
                 whole: self.no_trunc,
+                disk: None,
             })
             .collect();
         let text = format
@@ -108,11 +110,13 @@ impl PsArgs {
 }
 
 /// A row.
-struct Line {
+pub struct Line {
     summary: Summary,
     now: Timestamp,
     /// `--no-trunc`.
     whole: bool,
+    /// For `system df`: bytes on disk of everything that is the container's.
+    disk: Option<u64>,
 }
 
 impl Row for Line {
@@ -239,6 +243,16 @@ impl Row for Line {
 }
 
 impl Line {
+    /// The row of `system df`.
+    pub fn of_disk(used: ContainerUse, now: Timestamp, whole: bool) -> Self {
+        Self {
+            summary: used.summary,
+            now,
+            whole,
+            disk: Some(used.bytes),
+        }
+    }
+
     fn command(&self) -> String {
         let command = self.summary.command();
         quote(&if self.whole {
@@ -269,6 +283,9 @@ impl Line {
 
     /// `12B (virtual 4.2MB)`.
     fn size(&self) -> String {
+        if let Some(bytes) = self.disk {
+            return size::decimal(bytes);
+        }
         let sizes = self.summary.sizes;
         let mut text = size::decimal(sizes.writable);
         if sizes.total > 0 {

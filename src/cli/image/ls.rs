@@ -1,6 +1,7 @@
 //! `wherry images`.
 
 use crate::cli::{Front, Verb, settings, stdout};
+use crate::container::disk::ImageUse;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::image::reference::Reference;
@@ -109,12 +110,20 @@ struct Look {
 }
 
 /// A row: one name of an image.
-struct Line {
+pub struct Line {
     image: Rc<Image>,
+    disk: Option<Disk>,
     look: Look,
     repository: String,
     tag: String,
     digest: String,
+}
+
+/// What `system df` tells more: bytes on disk, and how many containers use it.
+struct Disk {
+    shared: u64,
+    unique: u64,
+    containers: usize,
 }
 
 /// One row per name; what is known by a digest alone, or by nothing, has one too.
@@ -122,6 +131,7 @@ fn lines(image: Image, look: Look) -> Vec<Line> {
     let image = Rc::new(image);
     let line = |repository: &str, tag: &str, digest: Option<&Reference>| Line {
         image: Rc::clone(&image),
+        disk: None,
         look,
         repository: repository.into(),
         tag: tag.into(),
@@ -164,7 +174,7 @@ impl Row for Line {
         Field {
             name: "Containers",
             header: "CONTAINERS",
-            get: |_| "N/A".into(),
+            get: |l| l.of_df(|d| d.containers.to_string()).into(),
         },
         Field {
             name: "CreatedAt",
@@ -204,12 +214,12 @@ impl Row for Line {
         Field {
             name: "SharedSize",
             header: "SHARED SIZE",
-            get: |_| "N/A".into(),
+            get: |l| l.of_df(|d| size::decimal4(d.shared)).into(),
         },
         Field {
             name: "Size",
             header: "SIZE",
-            get: |l| size::decimal(l.image.size).into(),
+            get: |l| size::decimal(l.size()).into(),
         },
         Field {
             name: "Tag",
@@ -219,18 +229,44 @@ impl Row for Line {
         Field {
             name: "UniqueSize",
             header: "UNIQUE SIZE",
-            get: |_| "N/A".into(),
+            get: |l| l.of_df(|d| size::decimal4(d.unique)).into(),
         },
         Field {
             name: "VirtualSize",
             header: "SIZE",
-            get: |l| size::decimal(l.image.size).into(),
+            get: |l| size::decimal(l.size()).into(),
         },
     ];
     const TYPE: &'static str = "*formatter.imageContext";
 }
 
 impl Line {
+    /// The one row that `system df` has for an image: of its first name.
+    pub fn of_disk(used: ImageUse, now: Timestamp, whole: bool) -> Self {
+        let look = Look {
+            now,
+            whole,
+            digests: false,
+        };
+        let mut line = lines(used.image, look).swap_remove(0);
+        line.disk = Some(Disk {
+            shared: used.shared,
+            unique: used.unique,
+            containers: used.containers,
+        });
+        line
+    }
+
+    fn of_df(&self, show: fn(&Disk) -> String) -> String {
+        self.disk.as_ref().map_or_else(|| "N/A".into(), show)
+    }
+
+    fn size(&self) -> u64 {
+        self.disk
+            .as_ref()
+            .map_or(self.image.size, |d| d.shared + d.unique)
+    }
+
     fn id(&self) -> &str {
         match self.look.whole {
             true => self.image.id.as_str(),

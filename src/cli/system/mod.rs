@@ -1,3 +1,4 @@
 //! Commands about wherry itself.
 
+pub mod df;
 pub mod version;

@@ -1,0 +1,3 @@
+//! `system df`, `system prune`, `info`, `doctor`: commands about all there is.
+
+mod df;
