@@ -1,54 +1,75 @@
-//! The whole command tree as one clap command, for manual pages and shell
-//! completion. Slow by comparison: never on the way to running a command.
+//! What manual pages say of the commands: from the same table and clap
+//! definitions that parse, so that they cannot differ.
 
-use super::commands::{COMMANDS, NOUNS};
-use super::parse;
-use clap::{Arg, ArgAction, Command};
+use super::verb::Entry;
+use super::{help, parse, router};
 
-/// `wherry` with every command below it. A command that has several full
-/// names stands at the canonical one and at its short one.
-pub fn tree() -> Command {
-    let mut root = Command::new("wherry")
-        .about("Containers without a daemon and without root")
-        .version(env!("CARGO_PKG_VERSION"))
-        .disable_help_subcommand(true)
-        .args(globals());
-    for noun in NOUNS {
-        let mut parent = Command::new(noun.name).about(noun.about);
-        for entry in COMMANDS {
-            let mut below = entry
-                .paths
-                .iter()
-                .filter_map(|path| path.strip_prefix(noun.name)?.strip_prefix(' '));
-            if let Some(name) = below.next() {
-                parent = parent.subcommand(parse::plain(entry, name).visible_aliases(below));
-            }
-        }
-        root = root.subcommand(parent);
-    }
-    for entry in COMMANDS {
-        if let Some(name) = entry.paths.iter().find(|path| !path.contains(' ')) {
-            root = root.subcommand(parse::plain(entry, name));
-        }
-    }
-    root
+/// Options below one heading; general ones have none.
+pub struct Group {
+    pub title: Option<String>,
+    pub options: Vec<Explained>,
 }
 
-fn globals() -> [Arg; 3] {
-    [
-        Arg::new("config")
-            .long("config")
-            .value_name("DIR")
-            .help("Directory of Docker's client settings and credentials"),
-        Arg::new("debug")
-            .short('D')
-            .long("debug")
-            .action(ArgAction::SetTrue)
-            .help("Show what caused an error"),
-        Arg::new("log-level")
-            .short('l')
-            .long("log-level")
-            .value_parser(["debug", "info", "warn", "error", "fatal"])
-            .help("What to print on standard error"),
-    ]
+/// An option as a manual page shows it.
+pub struct Explained {
+    pub short: Option<char>,
+    pub long: String,
+    /// What stands for its value; `None`: a switch.
+    pub value: Option<String>,
+    pub about: String,
+}
+
+/// The options of a command, in the order of its help.
+pub fn options(entry: &Entry) -> Vec<Group> {
+    let command = parse::build(entry);
+    help::groups(&command)
+        .into_iter()
+        .map(|(title, args)| Group {
+            title: (title != help::GENERAL).then(|| title.to_string()),
+            options: args
+                .into_iter()
+                .map(|arg| Explained {
+                    short: arg.get_short(),
+                    long: arg.get_long().unwrap_or_default().to_string(),
+                    value: help::value_type(arg),
+                    about: help::right(arg),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// The options that stand before the command.
+pub fn globals() -> Vec<Explained> {
+    let explained = |(left, about): &(&str, &str)| {
+        let mut words = left.split_whitespace();
+        let first = words.next()?;
+        let (short, long) = match first.strip_suffix(',') {
+            Some(short) => (short.chars().nth(1), words.next()?),
+            None => (None, first),
+        };
+        Some(Explained {
+            short,
+            long: long.trim_start_matches('-').to_string(),
+            value: words.next().map(str::to_string),
+            about: (*about).to_string(),
+        })
+    };
+    help::GLOBALS.iter().filter_map(explained).collect()
+}
+
+/// Whether these words (without the program's name) are a command line that is
+/// understood; the error says what is not.
+pub fn understands(words: &[&str]) -> Result<(), String> {
+    let two = words.iter().take(2).copied().collect::<Vec<_>>().join(" ");
+    let (entry, rest) = match (router::find(&two), words.first()) {
+        (Some(entry), _) if words.len() > 1 => (entry, &words[2..]),
+        (_, Some(word)) => {
+            let found = router::find(word).ok_or_else(|| format!("no command {word}"))?;
+            (found, &words[1..])
+        }
+        (_, None) => return Err("no command".into()),
+    };
+    let parsed = parse::build(entry).try_get_matches_from(rest);
+    parsed.map(drop).map_err(|e| e.to_string())
 }

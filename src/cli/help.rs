@@ -6,9 +6,12 @@ use super::commands::{COMMANDS, NOUNS};
 use super::front::Front;
 use super::parse;
 use super::verb::Entry;
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, Command};
 use std::any::TypeId;
 use std::fmt::Write;
+
+/// The heading of options that are in no group.
+pub const GENERAL: &str = "Options";
 
 /// Help lines are at most this wide.
 const WIDTH: usize = 80;
@@ -127,30 +130,32 @@ pub fn entry(front: &Front, entry: &Entry) -> String {
             .collect();
         let _ = writeln!(out, "\nAliases:\n  {}", names.join(", "));
     }
-    let command = parse::build(entry);
+    for (group, args) in groups(&parse::build(entry)) {
+        let rows = args.iter().map(|a| (left(a), right(a))).collect();
+        let _ = writeln!(out, "\n{group}:");
+        two_columns(&mut out, rows);
+    }
+    out
+}
+
+/// The options that are shown, by the headings of their groups; general ones
+/// come first.
+pub fn groups(command: &Command) -> Vec<(&str, Vec<&Arg>)> {
     let mut args: Vec<&Arg> = command
         .get_arguments()
         .filter(|a| !a.is_positional() && !a.is_hide_set())
         .collect();
     args.sort_by_key(|a| a.get_long().map(str::to_string));
-    let mut groups: Vec<&str> = Vec::new();
-    for arg in &args {
-        let group = arg.get_help_heading().unwrap_or("Options");
-        if !groups.contains(&group) {
-            groups.push(group);
+    let mut groups: Vec<(&str, Vec<&Arg>)> = Vec::new();
+    for arg in args {
+        let title = arg.get_help_heading().unwrap_or(GENERAL);
+        match groups.iter_mut().find(|(known, _)| *known == title) {
+            Some((_, members)) => members.push(arg),
+            None => groups.push((title, vec![arg])),
         }
     }
-    groups.sort_by_key(|g| (*g != "Options", *g));
-    for group in groups {
-        let rows = args
-            .iter()
-            .filter(|a| a.get_help_heading().unwrap_or("Options") == group)
-            .map(|a| (left(a), right(a)))
-            .collect();
-        let _ = writeln!(out, "\n{group}:");
-        two_columns(&mut out, rows);
-    }
-    out
+    groups.sort_by_key(|(title, _)| (*title != GENERAL, *title));
+    groups
 }
 
 /// The usage lines of a command, without `Usage:`.
@@ -193,7 +198,7 @@ fn left(arg: &Arg) -> String {
 
 /// The word for the sort of value: a lower-case value name when the command
 /// gives one, else what the type and the action tell.
-fn value_type(arg: &Arg) -> Option<String> {
+pub fn value_type(arg: &Arg) -> Option<String> {
     if parse::is_switch(arg) {
         return None;
     }
@@ -212,7 +217,8 @@ fn value_type(arg: &Arg) -> Option<String> {
     Some(if int { "int" } else { "string" }.into())
 }
 
-fn right(arg: &Arg) -> String {
+/// What the option does, and its default.
+pub fn right(arg: &Arg) -> String {
     let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let default = arg.get_default_values().first().and_then(|v| v.to_str());
     // Go's way: what stands for nothing is not told.

@@ -27,13 +27,6 @@ pub fn build(entry: &Entry) -> Command {
     pflag((entry.build)(Command::new(name)).about(entry.about))
 }
 
-/// The same for manual pages and completion: what parsing needs beyond the
-/// options themselves is left out.
-pub fn plain(entry: &Entry, name: &'static str) -> Command {
-    let command = (entry.build)(Command::new(name)).about(entry.about);
-    command.disable_help_flag(true).arg(help_arg())
-}
-
 fn help_arg() -> Arg {
     // Not below the heading of the group that was added last.
     Arg::new("help")

@@ -105,7 +105,9 @@ mod tests {
     fn a_helper_is_noted_before_it_runs() {
         let path = std::env::temp_dir().join(format!("wherry-note-{}", std::process::id()));
         let mut sh = command(Path::new("/bin/sh"));
-        sh.args(["-c", "cat $0", path.to_str().unwrap()]);
+        // It stays until its standard input ends: a zombie has no start time.
+        sh.args(["-c", "cat $0; cat", path.to_str().unwrap()]);
+        sh.stdin(std::process::Stdio::piped());
         note(
             &mut sh,
             std::fs::File::create(&path).unwrap().into(),

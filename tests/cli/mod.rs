@@ -5,6 +5,7 @@
 mod docs;
 mod errors;
 mod inspect;
+mod pages;
 mod ps;
 mod records;
 mod streams;
