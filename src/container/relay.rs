@@ -3,7 +3,7 @@
 //! detach.
 
 use crate::error::{Context, Error, Kind, Result};
-use crate::monitor::protocol::Attach;
+use crate::monitor::protocol::{Attach, MAX_PAYLOAD};
 use crate::sys::pty;
 use crate::sys::signal::{self, Caught, Watch};
 use nix::errno::Errno;
@@ -71,6 +71,9 @@ const OURS: signal::Set = signal::set(&[
     libc::SIGTTOU,
 ]);
 
+/// So much can be written to a pipe that has room at all (PIPE_BUF).
+const NEVER_BLOCKS: usize = 4096;
+
 /// Ctrl-C so many times ends the command, whatever the process makes of it.
 const ENOUGH: u32 = 3;
 
@@ -95,7 +98,6 @@ pub fn relay(peer: &mut dyn Peer, options: &RelayOptions) -> Result<Outcome> {
             &[]
         }),
         interrupts: 0,
-        buffer: vec![0; crate::monitor::protocol::MAX_PAYLOAD + 1],
     };
     if options.terminal && options.redraw {
         relay.redraw(peer)?;
@@ -119,30 +121,28 @@ struct Relay<'a> {
     stdin_open: bool,
     keys: Keys,
     interrupts: u32,
-    buffer: Vec<u8>,
 }
 
 impl Relay<'_> {
     fn run(&mut self, peer: &mut dyn Peer) -> Result<Outcome> {
+        let mut buffer = vec![0; MAX_PAYLOAD + 1];
         loop {
             let (signalled, input, ready) = self.wait(peer)?;
             if signalled {
-                while let Some(caught) = self.signals.read() {
-                    self.take_signal(peer, caught)?;
-                }
-                if self.interrupts >= ENOUGH {
-                    return Ok(Outcome::Interrupted);
-                }
+                self.take_signals(peer)?;
             }
             for index in ready {
-                match peer.receive(index, &mut self.buffer)? {
-                    Event::Stdout(bytes) => write_all(std::io::stdout().as_fd(), bytes)?,
-                    Event::Stderr(bytes) => write_all(std::io::stderr().as_fd(), bytes)?,
+                match peer.receive(index, &mut buffer)? {
+                    Event::Stdout(bytes) => self.write(peer, std::io::stdout().as_fd(), bytes)?,
+                    Event::Stderr(bytes) => self.write(peer, std::io::stderr().as_fd(), bytes)?,
                     Event::Exited(status) => return Ok(Outcome::Exited(status)),
                     Event::Nothing => {}
                 }
             }
-            if input && self.pass_input(peer)? {
+            if self.interrupts >= ENOUGH {
+                return Ok(Outcome::Interrupted);
+            }
+            if input && self.pass_input(peer, &mut buffer[..MAX_PAYLOAD])? {
                 return Ok(Outcome::Detached);
             }
             let Attach { stdout, stderr, .. } = self.options.attach;
@@ -150,6 +150,37 @@ impl Relay<'_> {
                 return Ok(Outcome::Fed);
             }
         }
+    }
+
+    /// Writes everything, unless the user has had enough of it. A reader that
+    /// does not read must not keep signals from us: the shell waits until we
+    /// stop as well when its job is to stop.
+    fn write(&mut self, peer: &mut dyn Peer, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<()> {
+        let mut left = bytes;
+        while !left.is_empty() && self.interrupts < ENOUGH {
+            let mut fds = [
+                PollFd::new(fd, PollFlags::POLLOUT),
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            ];
+            let _ = poll(&mut fds, PollTimeout::NONE);
+            let hot = |fd: &PollFd<'_>| fd.revents().is_some_and(|r| !r.is_empty());
+            let (writable, signalled) = (hot(&fds[0]), hot(&fds[1]));
+            if signalled {
+                self.take_signals(peer)?;
+            }
+            if !writable {
+                continue;
+            }
+            match nix::unistd::write(fd, &left[..left.len().min(NEVER_BLOCKS)]) {
+                Ok(n) => left = &left[n..],
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(Errno::EPIPE) => {
+                    return Err(Error::new(Kind::BrokenPipe, "nobody reads the output"));
+                }
+                Err(e) => return Err(e).context(|| "cannot write the container's output"),
+            }
+        }
+        Ok(())
     }
 
     fn wait(&self, peer: &dyn Peer) -> Result<(bool, bool, Vec<usize>)> {
@@ -174,9 +205,8 @@ impl Relay<'_> {
     }
 
     /// True: the detach keys were typed.
-    fn pass_input(&mut self, peer: &mut dyn Peer) -> Result<bool> {
-        let room = self.buffer.len() - 1;
-        let n = match nix::unistd::read(std::io::stdin(), &mut self.buffer[..room]) {
+    fn pass_input(&mut self, peer: &mut dyn Peer, buffer: &mut [u8]) -> Result<bool> {
+        let n = match nix::unistd::read(std::io::stdin(), buffer) {
             Ok(n) => n,
             Err(Errno::EINTR | Errno::EAGAIN) => return Ok(false),
             // A terminal that is gone has no more input.
@@ -187,11 +217,18 @@ impl Relay<'_> {
             peer.end_of_input()?;
             return Ok(false);
         }
-        let (passed, detach) = self.keys.filter(&self.buffer[..n]);
+        let (passed, detach) = self.keys.filter(&buffer[..n]);
         if !passed.is_empty() {
             peer.input(&passed)?;
         }
         Ok(detach)
+    }
+
+    fn take_signals(&mut self, peer: &mut dyn Peer) -> Result<()> {
+        while let Some(caught) = self.signals.read() {
+            self.take_signal(peer, caught)?;
+        }
+        Ok(())
     }
 
     fn take_signal(&mut self, peer: &mut dyn Peer, caught: Caught) -> Result<()> {
@@ -263,25 +300,6 @@ impl Relay<'_> {
         })?;
         peer.resize(size)
     }
-}
-
-/// Writes everything, also to a descriptor that somebody made non-blocking.
-fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
-    while !bytes.is_empty() {
-        match nix::unistd::write(fd, bytes) {
-            Ok(n) => bytes = &bytes[n..],
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => {
-                let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
-                let _ = poll(&mut fds, PollTimeout::NONE);
-            }
-            Err(Errno::EPIPE) => {
-                return Err(Error::new(Kind::BrokenPipe, "nobody reads the output"));
-            }
-            Err(e) => return Err(e).context(|| "cannot write the container's output"),
-        }
-    }
-    Ok(())
 }
 
 /// Finds the detach sequence in what is typed. A beginning of it is held back

@@ -114,6 +114,22 @@ fn nothing_to_attach_to() {
         .status(1);
 }
 
+mod as_root {
+    use super::*;
+
+    #[test]
+    fn not_to_one_that_is_paused() {
+        crate::support::user::require_root();
+        let env = Env::busybox();
+        detached(&env, &[], &["sleep", "600"]);
+        env.ok(["pause", "box"]);
+        env.wherry(["attach", "box"])
+            .status(1)
+            .says("You cannot attach to a paused container, unpause it first");
+        env.ok(["unpause", "box"]);
+    }
+}
+
 /// Promise B2: without the run directory there is no door, and all else works.
 #[test]
 fn without_the_run_directory() {

@@ -64,6 +64,32 @@ fn stopped_and_continued() {
     pty.expect("status 137.");
 }
 
+/// Also while its output has no reader.
+#[test]
+fn stopped_in_a_pipeline() {
+    let env = Env::busybox();
+    let mut pty = shell(&env);
+    pty.send("wherry run --name box --network none busybox yes | sleep 600\r");
+    assert!(eventually(20, || state(&env, "box") == "running"));
+    // The log grows until the pipe is full, then no more.
+    let mut last = 0;
+    let full = || {
+        let now = env.wherry(["logs", "box"]).stdout.len();
+        now > 65536 && std::mem::replace(&mut last, now) == now
+    };
+    assert!(eventually(20, full));
+    for _ in 0..2 {
+        pty.send([26]);
+        pty.expect("Stopped");
+        pty.expect("host> ");
+        pty.send("fg\r");
+        pty.expect("sleep 600\r\n");
+    }
+    pty.send([3]);
+    pty.expect("host> ");
+    assert_eq!(state(&env, "box"), "running");
+}
+
 /// With one, Ctrl-Z is a key like others.
 #[test]
 fn ctrl_z_goes_to_the_containers_terminal() {
