@@ -28,6 +28,8 @@ pub enum Kind {
     NotExecutable,
     /// The container's command does not exist: status 127.
     NoSuchCommand,
+    /// The caller's own streams are not fit for it: status 1, also of `run`.
+    Streams,
     /// A `--format` template cannot be parsed: status 64 where Docker gives it.
     Template,
     /// Ends with this status and prints nothing (a container's own status).

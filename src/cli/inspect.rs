@@ -62,10 +62,8 @@ impl Verb for InspectArgs {
                 );
             }
             kind => {
-                return Err(
-                    Error::invalid(format!("\"{kind}\" is not a valid value for --type"))
-                        .hint("valid values are container and image"),
-                );
+                return Err(Error::invalid(format!("unknown type: \"{kind}\""))
+                    .hint("there are containers and images"));
             }
         };
         show(front, &self.names, self.format.as_deref(), find)

@@ -22,7 +22,11 @@ fn text(error: &Error, front: &Front) -> String {
     let verb = front.command.rsplit(' ').next().unwrap_or_default();
     // Docker answers `run`, and bad option values of `create`, with its name
     // in front and a pointer to the help behind.
-    let with_pointer = verb == "run" || error.kind() == Kind::Usage;
+    let with_pointer = match error.kind() {
+        Kind::Usage => true,
+        Kind::Streams => false,
+        _ => verb == "run",
+    };
     let mut out = if with_pointer {
         format!("{}: {}\n", front.program, visible(error.message()))
     } else {

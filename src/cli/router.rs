@@ -311,7 +311,7 @@ fn log_level(front: &mut Front, level: &str) -> Result<()> {
         "error" | "fatal" => front.quiet = true,
         _ => {
             return Err(
-                Error::usage(format!("unable to parse logging level: {level}"))
+                Error::invalid(format!("unable to parse logging level: {level}"))
                     .hint("one of debug, info, warn, error, fatal"),
             );
         }

@@ -13,6 +13,7 @@ pub fn of(kind: Kind, command: &str) -> u8 {
         // 128 + SIGPIPE, as a program that SIGPIPE ends.
         Kind::BrokenPipe => 141,
         Kind::Usage => 125,
+        Kind::Streams => 1,
         Kind::NotExecutable if runs => 126,
         Kind::NoSuchCommand if runs => 127,
         Kind::Template if matches!(verb, "inspect" | "info" | "version" | "events") => 64,
@@ -41,6 +42,7 @@ mod tests {
             (Kind::Template, "ps", 1),
             (Kind::Template, "inspect", 64),
             (Kind::Template, "container inspect", 64),
+            (Kind::Streams, "run", 1),
             (Kind::Exit(3), "run", 3),
             (Kind::BrokenPipe, "logs", 141),
         ] {

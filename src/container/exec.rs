@@ -143,11 +143,15 @@ impl Session {
         user: &str,
         container: &Container,
     ) -> Result<()> {
+        let cannot = |e: Error| match e.kind() {
+            Kind::NoSuchCommand | Kind::Internal => e,
+            _ => e.with_kind(Kind::NotExecutable),
+        };
         let hear = || match parent
             .hear()
             .context(|| "cannot hear from the new process")?
         {
-            Heard::Failed(failure) => Err(explain::process_failure(process, failure)),
+            Heard::Failed(failure) => Err(cannot(explain::process_failure(process, failure))),
             heard => Ok(heard),
         };
         parent.go().context(|| "cannot talk to the new process")?;
@@ -161,7 +165,7 @@ impl Session {
             .group_add
             .as_deref()
             .unwrap_or_default();
-        let who = users::resolve(user, group_add, &files)?;
+        let who = users::resolve(user, group_add, &files).map_err(cannot)?;
         parent
             .user(&who)
             .map_err(|errno| explain::user(user, errno))?;

@@ -1,12 +1,16 @@
 //! Signals: their names, and sending one to a container's init.
 
-use super::state;
+use super::{state, stop};
 use crate::engine::Engine;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::pidfd;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// How long SIGKILL may take.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A number, or a name with or without SIG in any case; `RTMIN+n`, `RTMAX-n`.
 pub fn parse_signal(text: &str) -> Result<i32> {
@@ -47,12 +51,17 @@ fn real_time(name: &str) -> Option<i32> {
     (min..=max).contains(&number).then_some(number)
 }
 
-/// Sends `signal` to the container's init.
+/// Sends `signal` to the container's init; after SIGKILL its end is waited for
+/// and written down.
 pub fn kill(engine: &Engine, wanted: &str, signal: i32) -> Result<()> {
-    let id = containers::find(&engine.paths, wanted).map_err(|e| match e.kind() {
-        crate::error::Kind::NotFound => e.within(format!("Cannot kill container: {wanted}")),
+    send(engine, wanted, signal).map_err(|e| match e.kind() {
+        Kind::NotFound | Kind::Conflict => e.within(format!("cannot kill container: {wanted}")),
         _ => e,
-    })?;
+    })
+}
+
+fn send(engine: &Engine, wanted: &str, signal: i32) -> Result<()> {
+    let id = containers::find(&engine.paths, wanted)?;
     let now = state::truth(&containers::state(&engine.paths, &id)?);
     let init = open_init(&id, &now)?;
     match pidfd::signal(&init, signal) {
@@ -60,7 +69,13 @@ pub fn kill(engine: &Engine, wanted: &str, signal: i32) -> Result<()> {
         other => other.context(|| format!("cannot send a signal to container {id}"))?,
     }
     // As Docker: it goes on, to hear the signal.
-    super::pause::resume(&engine.paths, &id, &now)
+    super::pause::resume(&engine.paths, &id, &now)?;
+    // The next command may rely on it, say `rm`. One that hangs in the kernel
+    // is not waited for for ever.
+    if signal == libc::SIGKILL && pidfd::wait_end(&init, Some(KILL_LIMIT)) == Ok(true) {
+        return stop::settle(engine, &id);
+    }
+    Ok(())
 }
 
 /// A descriptor of the running container's init.

@@ -41,11 +41,13 @@ pub fn remove(engine: &Engine, wanted: &str, force: bool) -> Result<()> {
     };
     match now.status {
         Status::Running | Status::Restarting => Err(Error::conflict(format!(
-            "cannot remove container \"{wanted}\": container is running: stop the container before removing or force remove"
+            "cannot remove container \"/{}\": container is running: stop the container before removing or force remove",
+            now.name
         ))
         .hint(format!("`wherry rm -f {}` does both", short(&id)))),
         Status::Paused => Err(Error::conflict(format!(
-            "cannot remove container \"{wanted}\": container is paused and must be unpaused first"
+            "cannot remove container \"/{}\": container is paused and must be unpaused first",
+            now.name
         ))),
         _ => discard(engine, &id, &now.name, lock),
     }

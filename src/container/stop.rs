@@ -26,15 +26,15 @@ pub fn stop(engine: &Engine, wanted: &str, options: &StopOptions) -> Result<()> 
     let id = containers::find(paths, wanted)?;
     let config = containers::config(paths, &id)?.config;
     let now = state::truth(&containers::state(paths, &id)?);
+    let Ok(init) = open_init(&id, &now) else {
+        return settle(engine, &id);
+    };
     let named = options
         .signal
         .as_deref()
         .or(config.stop_signal.as_deref())
         .unwrap_or("SIGTERM");
     let signal = parse_signal(named)?;
-    let Ok(init) = open_init(&id, &now) else {
-        return settle(engine, &id);
-    };
     let timeout = options
         .timeout
         .or(config.stop_timeout)

@@ -123,6 +123,8 @@ pub struct Process {
     pub home_is_set: bool,
     /// Absolute; made when missing.
     pub directory: CString,
+    /// Made when it is missing.
+    pub makes_directory: bool,
     pub bounding: CapSet,
     /// Effective and permitted of uid 0 (others have none).
     pub permitted: CapSet,

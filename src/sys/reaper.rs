@@ -23,6 +23,10 @@ std::arch::global_asm!(
     "mov edi, 126",
     "cmp eax, 1",
     "jne 5f",
+    "mov edi, 15", // prctl(PR_SET_NAME, "docker-init")
+    "lea rsi, [rip + 6f]",
+    "mov eax, 157",
+    "syscall",
     "push -1", // the set of all signals
     "mov rbx, rsp",
     "push 0", // room for a wait status
@@ -66,6 +70,8 @@ std::arch::global_asm!(
     "5:",
     "mov eax, 231", // exit_group
     "syscall",
+    "6:",
+    ".asciz \"docker-init\"",
     ".globl wherry_reaper_end",
     "wherry_reaper_end:",
     ".popsection",
@@ -82,6 +88,10 @@ std::arch::global_asm!(
     "mov x0, #126",
     "cmp w1, #1",
     "b.ne 5f",
+    "mov x0, #15", // prctl(PR_SET_NAME, "docker-init")
+    "adr x1, 6f",
+    "mov x8, #167",
+    "svc #0",
     "sub sp, sp, #16",
     "mov x0, #-1", // the set of all signals, and room for a wait status
     "stp x0, xzr, [sp]",
@@ -122,6 +132,8 @@ std::arch::global_asm!(
     "5:",
     "mov x8, #94", // exit_group
     "svc #0",
+    "6:",
+    ".asciz \"docker-init\"",
     ".globl wherry_reaper_end",
     "wherry_reaper_end:",
     ".popsection",

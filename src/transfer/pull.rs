@@ -97,11 +97,6 @@ fn pull_one(
         options,
         progress,
     };
-    let tag = name.tag().filter(|_| name.digest().is_none());
-    let what = tag
-        .or(name.digest().map(Digest::as_str))
-        .unwrap_or_default();
-    progress.message(&format!("{what}: Pulling from {}", name.path()));
     let pulled = puller.run()?;
     progress.message(&format!("Digest: {}", pulled.digest));
     progress.message(&match pulled.status {
@@ -169,6 +164,7 @@ impl Puller<'_> {
         let wanted = self.options.platform.clone();
         let platform = wanted.clone().unwrap_or_else(Platform::host);
         let mut stored = self.named_document()?;
+        self.announce();
         let digest = stored.descriptor.digest.clone();
         for _ in 0..=MAX_INDEXES {
             let index = match stored.document {
@@ -195,6 +191,15 @@ impl Puller<'_> {
             "{}: more than {MAX_INDEXES} indexes point to each other",
             self.name.familiar()
         )))
+    }
+
+    /// Only what the registry has is told.
+    fn announce(&self) {
+        let digest = self.name.digest().map(Digest::as_str);
+        let what = digest.or(self.name.tag()).unwrap_or_default();
+        let path = self.name.path();
+        self.progress
+            .message(&format!("{what}: Pulling from {path}"));
     }
 
     /// What the name stands for now. A HEAD request is enough when we have it.

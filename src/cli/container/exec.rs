@@ -7,7 +7,7 @@ use crate::container::exec::exec;
 use crate::container::plan::ExecRequest;
 use crate::container::relay::RelayOptions;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::monitor::protocol::Attach;
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub struct ExecArgs {
     #[arg(long, default_value = "", hide_default_value = true)]
     detach_keys: String,
     /// Set environment variables
-    #[arg(short, long, value_name = "list")]
+    #[arg(short, long, value_name = "list", value_parser = flags::env::parse)]
     env: Vec<String>,
     /// Read in a file of environment variables
     #[arg(long, value_name = "list")]
@@ -40,21 +40,22 @@ pub struct ExecArgs {
     /// Working directory inside the container
     #[arg(short, long, default_value = "", hide_default_value = true)]
     workdir: String,
-    #[arg(required = true, value_name = "CONTAINER")]
-    container: String,
-    #[arg(required = true, value_name = "COMMAND", trailing_var_arg = true, num_args = 1..)]
-    command: Vec<String>,
+    #[arg(required = true, value_name = "CONTAINER", trailing_var_arg = true, num_args = 2..)]
+    words: Vec<String>,
 }
 
 impl Verb for ExecArgs {
-    fn run(self, front: &Front) -> Result<u8> {
+    fn run(mut self, front: &Front) -> Result<u8> {
+        let container = self.words.remove(0);
         streams::check_terminal(self.interactive && !self.detach, self.tty)?;
         let engine = Engine::open()?;
         let request = ExecRequest {
-            args: self.command,
+            args: self.words,
             env: flags::env::join(&self.env_file, self.env, &|name: &str| {
                 std::env::var(name).ok()
-            })?,
+            })
+            // `run` fails otherwise.
+            .map_err(|e| e.with_kind(Kind::Invalid))?,
             user: self.user,
             working_dir: self.workdir,
             terminal: self.tty,
@@ -73,10 +74,11 @@ impl Verb for ExecArgs {
             signals: false,
             detach_keys: streams::detach_keys(front, &self.detach_keys, self.tty)?,
         };
-        let session = exec(&engine, &self.container, &request, self.detach)?;
+        let session = exec(&engine, &container, &request, self.detach);
         if self.detach {
-            return Ok(0);
+            // Nobody takes the status for the command's.
+            return session.map(|_| 0).map_err(|e| e.with_kind(Kind::Conflict));
         }
-        streams::status_of_guest(front, &session.attach(&options)?)
+        streams::status_of_guest(front, &session?.attach(&options)?)
     }
 }

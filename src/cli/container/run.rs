@@ -9,7 +9,7 @@ use crate::container::relay::RelayOptions;
 use crate::container::remove;
 use crate::container::start::{Way, launch};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::monitor::protocol::Attach;
 use crate::monitor::spawn::Client;
 
@@ -33,7 +33,8 @@ pub struct RunArgs {
 impl Verb for RunArgs {
     fn run(self, front: &Front) -> Result<u8> {
         if self.detach && !self.flags.attach().is_empty() {
-            return Err(Error::usage(
+            return Err(Error::new(
+                Kind::Streams,
                 "conflicting options: cannot specify both --attach and --detach",
             ));
         }

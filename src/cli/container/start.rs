@@ -49,9 +49,10 @@ impl Verb for StartArgs {
         if failed.is_empty() {
             return Ok(0);
         }
-        if self.containers.len() > 1 {
-            front.note(&format!("failed to start containers: {}", failed.join(" ")));
-        }
+        front.note(&format!(
+            "failed to start containers: {}",
+            failed.join(", ")
+        ));
         Ok(1)
     }
 }

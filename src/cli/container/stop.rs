@@ -1,7 +1,6 @@
 //! `wherry stop`.
 
 use crate::cli::{Front, Verb, each};
-use crate::container::kill::parse_signal;
 use crate::container::stop::{StopOptions, stop};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -20,9 +19,6 @@ pub struct StopArgs {
 
 impl Verb for StopArgs {
     fn run(self, front: &Front) -> Result<u8> {
-        if let Some(signal) = &self.signal {
-            parse_signal(signal)?;
-        }
         let engine = Engine::open()?;
         let options = StopOptions {
             signal: self.signal,

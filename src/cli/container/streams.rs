@@ -4,7 +4,7 @@
 
 use crate::cli::{Front, settings};
 use crate::container::relay::{Outcome, parse_detach_keys};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::sys::pty;
 use std::io::IsTerminal;
 
@@ -18,7 +18,8 @@ pub fn size() -> (u16, u16) {
 /// `-it` in a script: the container would have a terminal, the caller none.
 pub fn check_terminal(interactive: bool, terminal: bool) -> Result<()> {
     if interactive && terminal && !std::io::stdin().is_terminal() {
-        return Err(Error::invalid("the input device is not a TTY").hint("leave out -t in scripts"));
+        return Err(Error::new(Kind::Streams, "the input device is not a TTY")
+            .hint("leave out -t in scripts"));
     }
     Ok(())
 }

@@ -426,9 +426,7 @@ fn tmpfs(target: &str, options: &str) -> Result<Wanted> {
                     own.push((key, value));
                 }
                 _ => {
-                    return Err(Error::invalid(format!(
-                        "invalid tmpfs option [\"{other}\"]"
-                    )));
+                    return Err(Error::invalid(format!("invalid tmpfs option \"{other}\"")));
                 }
             },
         }

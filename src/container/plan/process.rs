@@ -2,7 +2,7 @@
 
 use super::security::{self, Security};
 use super::{c_string, limits};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::record::container::Container;
 use crate::runtime::plan::{Arguments, Process, Strings};
 use crate::sys::{reaper, stub};
@@ -39,6 +39,7 @@ pub fn init_process(container: &Container, security: &Security) -> Result<Proces
     );
     let env = environment(container, config.tty, &[]);
     let mut process = build(&args, &env, &config.working_dir, security)?;
+    process.makes_directory = true;
     process.terminal = config.tty.then_some(size);
     if container.host_config.init == Some(true) {
         let made = reaper::make().context(|| "cannot make the program of --init");
@@ -71,9 +72,12 @@ fn build(args: &[String], env: &[String], directory: &str, security: &Security) 
     })?;
     let directory = if directory.is_empty() { "/" } else { directory };
     if !directory.starts_with('/') {
-        return Err(Error::invalid(format!(
-            "the working directory '{directory}' is invalid, it needs to be an absolute path"
-        )));
+        return Err(Error::new(
+            Kind::NotExecutable,
+            format!(
+                "the working directory '{directory}' is invalid, it needs to be an absolute path"
+            ),
+        ));
     }
     let strings = |list: &[String]| list.iter().map(|s| c_string(s)).collect::<Result<Vec<_>>>();
     let has_home = env.iter().any(|v| v.starts_with("HOME="));
@@ -84,6 +88,7 @@ fn build(args: &[String], env: &[String], directory: &str, security: &Security) 
         environment: Strings::new(strings(env)?, 1),
         home_is_set: has_home,
         directory: c_string(directory)?,
+        makes_directory: false,
         bounding: security.bounding,
         permitted: security.bounding,
         no_new_privileges: security.no_new_privileges,

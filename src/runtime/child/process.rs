@@ -165,11 +165,11 @@ fn open_null() -> nix::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// chdir, making what is missing as Docker does, and a look that we are where
-/// we think (CVE-2024-21626).
+/// chdir, making what is missing where Docker does, and a look that we are
+/// where we think (CVE-2024-21626).
 fn enter_directory(process: &Process) -> Done {
     let path = process.directory.as_c_str();
-    if nix::unistd::chdir(path) == Err(Errno::ENOENT) {
+    if process.makes_directory && nix::unistd::chdir(path) == Err(Errno::ENOENT) {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = nix::fcntl::open(c"/", flags, Mode::empty()).at(Step::Directory)?;
         let relative = crate::sys::after_slashes(path);

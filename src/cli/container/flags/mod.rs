@@ -135,7 +135,7 @@ impl CreateFlags {
         self.block.apply(&mut host);
         self.logging.apply(&mut host)?;
         Ok(CreateRequest {
-            name: self.name,
+            name: self.name.filter(|name| !name.is_empty()),
             platform: self.platform,
             pull,
             config,

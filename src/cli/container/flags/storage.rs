@@ -36,9 +36,12 @@ impl StorageFlags {
                 crate::error::reason(&e)
             ))
         })?;
-        let binds: Vec<_> = self
-            .volume
-            .iter()
+        let volumes = &self.volume;
+        // The same words twice are one bind.
+        let again = |i: usize| volumes[..i].contains(&volumes[i]);
+        let binds: Vec<_> = (0..volumes.len())
+            .filter(|&i| !again(i))
+            .map(|i| &volumes[i])
             .map(|v| volume::parse(v, &cwd))
             .collect::<Result<_>>()?;
         self.mount.iter().try_for_each(mount::check)?;
