@@ -10,10 +10,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-root test-vm check demo bench generate install clean
+.PHONY: help build test test-root test-vm record-docker check demo bench generate install clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 build: ## the release binary, static: target/wherry
 	$(CARGO) build --release
@@ -28,6 +28,9 @@ test-root: ## only the part that runs as root
 
 test-vm: build ## limits and an older kernel, in an emulated machine (two minutes)
 	tests/scripts/vm $(TARGET_DIR)/wherry
+
+record-docker: ## what docker and dockerd answer, into tests/docker (root, docker.io)
+	tests/scripts/record-docker
 
 check: ## format and lints
 	$(CARGO) fmt --check

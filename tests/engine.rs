@@ -5,6 +5,7 @@
 mod architecture;
 mod attach;
 mod cli;
+mod docker;
 mod exec;
 mod lifecycle;
 mod login;

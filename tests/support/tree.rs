@@ -69,7 +69,8 @@ impl Tree {
         tree.file("bin/busybox", binary, 0o755);
         for applet in String::from_utf8(list.stdout).unwrap().lines() {
             if applet != "busybox" {
-                tree.hard(&format!("bin/{applet}"), "bin/busybox");
+                // Docker gives a file the mode that its last link has.
+                tree.hard(&format!("bin/{applet}"), "bin/busybox").mode = 0o755;
             }
         }
         let passwd = "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33:www:/var/www:/bin/false\n\
