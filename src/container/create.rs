@@ -1,6 +1,7 @@
 //! Making a container: the image's settings and the user's joined into one
 //! record that never changes.
 
+use super::plan::namespaces::{self, Namespaces};
 use super::plan::security;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
@@ -64,7 +65,20 @@ pub fn create(
     super::sweep::sweep(engine);
     let starter = Entry::add(&engine.paths.monitors(), Role::Starter)?;
     let cidfile = request.cidfile.as_deref().map(CidFile::begin).transpose()?;
+    let mut request = request;
+    let host = &mut request.host_config;
+    let donor = super::donor::resolve(&engine.paths, host)?;
+    namespaces::check(
+        host,
+        &request.config.hostname,
+        !request.config.exposed_ports.is_empty(),
+    )?;
     let mut container = record(&request, image)?;
+    if let Some(donor) =
+        donor.filter(|_| namespaces::container_of(&container.host_config.network_mode).is_some())
+    {
+        container.config.hostname = donor.config.hostname;
+    }
     container.inherited = super::inherit::mounts(&engine.paths, &container.host_config)?;
     // Everything that can be wrong is found before anything is written.
     check(&container)?;
@@ -102,7 +116,7 @@ fn record(request: &CreateRequest, image: Option<(&Image, &ImageConfig)>) -> Res
         join_image(&mut config, settings);
     }
     if config.hostname.is_empty() {
-        config.hostname = if host.network_mode == "host" {
+        config.hostname = if host.network_mode == "host" || host.uts_mode == "host" {
             nix::unistd::gethostname()
                 .map(|h| h.to_string_lossy().into_owned())
                 .unwrap_or_else(|_| id::short(&id).to_string())
@@ -200,8 +214,9 @@ fn check(container: &Container) -> Result<()> {
     if limited || !host.cgroup_parent.is_empty() {
         super::start::check_limits(container)?;
     }
+    let whose = Namespaces::of(host)?;
     for (key, value) in &host.sysctls {
-        super::plan::sysctl::check(key, value, host.network_mode != "host")?;
+        super::plan::sysctl::check(key, value, &whose)?;
     }
     if let Some(signal) = &container.config.stop_signal {
         super::kill::parse_signal(signal)?;

@@ -1,9 +1,10 @@
 //! A further process in a running container: one setns by pidfd into all its
 //! namespaces, a fork, the same last steps as a start.
 
+use super::plan::namespaces::{Namespaces, Whose};
 use super::plan::{ExecRequest, exec_process};
 use super::relay::{Event, Outcome, Peer, RelayOptions, relay};
-use super::{kill, state};
+use super::{donor, kill, state};
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
 use crate::record::container::{Container, State, Status};
@@ -59,7 +60,7 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
             _ => e,
         }
     };
-    enter(&init, container.host_config.network_mode == "host").map_err(ended)?;
+    enter(&init, &donor::real(paths, &container)?).map_err(ended)?;
     match clone::clone(0, cgroup.as_ref().map(AsRawFd::as_raw_fd))
         .map_err(|errno| ended(explain::clone(errno)))?
     {
@@ -97,18 +98,11 @@ fn set_oom_score(score: i32) {
 }
 
 /// All namespaces of the container in one call.
-fn enter(init: &OwnedFd, host_network: bool) -> Result<()> {
+fn enter(init: &OwnedFd, whose: &Namespaces) -> Result<()> {
     // Before: nobody in there may look at what we hold (CVE-2016-9962).
     cred::not_dumpable().context(|| "cannot hide this process from the container")?;
-    let mut all = libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWCGROUP;
-    // The host's is ours already, and only the host's root may enter it.
-    if !host_network {
-        all |= libc::CLONE_NEWNET;
-    }
+    // The host's are ours already, and only the host's root may enter them.
+    let all = libc::CLONE_NEWNS | whose.flags(Whose::Own) | whose.flags(Whose::Donor);
     let joined = match ns::join(init, all | libc::CLONE_NEWUSER) {
         // Root's container is in our own user namespace.
         Err(Errno::EINVAL) => ns::join(init, all),

@@ -4,6 +4,7 @@
 pub mod attach;
 pub mod create;
 pub mod disk;
+mod donor;
 pub mod exec;
 pub mod filter;
 pub mod images;

@@ -1,7 +1,8 @@
 //! Starting a container that exists.
 
-use super::plan::Layers;
-use super::{network, plan, state};
+use super::plan::namespaces::{Whose, container_of};
+use super::plan::{Layers, Shared};
+use super::{donor, network, plan, state};
 use crate::cgroup::limits::Limits;
 use crate::cgroup::{Place, devices};
 use crate::engine::Engine;
@@ -12,6 +13,7 @@ use crate::monitor::protocol::Attach;
 use crate::monitor::spawn::{self, Client};
 use crate::record::container::{Container, State, Status};
 use crate::record::containers;
+use crate::runtime::beside::Join;
 use crate::userns::enter::Userns;
 use crate::userns::map::Maps;
 use std::os::fd::OwnedFd;
@@ -94,7 +96,8 @@ pub fn launch(
     container.host_config.console_size = [size.0, size.1];
     let Way { maps, userns } = way;
     let layers = layers(engine, &container)?;
-    let plan = plan::build(&engine.paths, &container, &layers, maps.as_ref())?;
+    let (shared, donor) = shared(engine, &container, maps.is_some())?;
+    let plan = plan::build(&engine.paths, &container, &layers, maps.as_ref(), shared)?;
     let mut network = network::Attachment::prepare(engine, &container)?;
     let cgroup = make_cgroup(&container)?;
     let job = Job {
@@ -108,7 +111,10 @@ pub fn launch(
         attach,
         auto_remove: container.host_config.auto_remove,
         log: plan::logging::target(&container, &state.name)?,
-        files: network.files(&container)?,
+        files: match donor.filter(|_| of_donor(&container)) {
+            Some(id) => donor::files(&engine.paths, &id)?,
+            None => network.files(&container)?,
+        },
         uplink: network.wants_uplink(),
         cgroup,
         state: State {
@@ -124,6 +130,38 @@ pub fn launch(
         client,
         warnings: network.warnings(),
     })
+}
+
+/// What the container shares, and the ID of the one it joins.
+fn shared(
+    engine: &Engine,
+    container: &Container,
+    rootless: bool,
+) -> Result<(Shared, Option<String>)> {
+    let (namespaces, donor) = donor::find(engine, container)?;
+    let memory = match &donor {
+        Some(donor) if namespaces.ipc == Whose::Donor => Some(donor::shared_memory(donor)?),
+        _ => None,
+    };
+    let id = donor.as_ref().map(|donor| donor.id.clone());
+    let own_userns = if rootless { libc::CLONE_NEWUSER } else { 0 };
+    let join = donor.map(|donor| Join {
+        init: donor.init,
+        namespaces: namespaces.flags(Whose::Donor) | own_userns,
+        oom_score_adj: container.host_config.oom_score_adj,
+    });
+    let shared = Shared {
+        namespaces,
+        // Root's donor may have nothing that is not the host's.
+        join: join.filter(|join| join.namespaces != 0),
+        memory,
+    };
+    Ok((shared, id))
+}
+
+/// It is in the network of the container that it joins.
+fn of_donor(container: &Container) -> bool {
+    container_of(&container.host_config.network_mode).is_some()
 }
 
 /// The image's layers.

@@ -8,6 +8,7 @@ use crate::error::{Context, Error, Result};
 use crate::fs::replace::Durability;
 use crate::record::container::{State, Status};
 use crate::record::containers;
+use crate::runtime::beside;
 use crate::runtime::child::{self, Streams};
 use crate::runtime::explain;
 use crate::runtime::fuse;
@@ -47,7 +48,11 @@ pub fn start(job: &mut Job, client: &End, door: &mut Option<Door>) -> Result<Run
     let (streams, ends) = make_streams(job)?;
     let (parent, child_end) = sync::pair().context(|| "cannot make a socket pair")?;
     let cgroup = job.cgroup.as_ref().map(|(_, fd)| fd.as_raw_fd());
-    match clone::clone(job.plan.namespaces, cgroup).map_err(explain::clone)? {
+    let cloned = match &job.plan.join {
+        Some(join) => beside::clone(join, job.plan.namespaces, cgroup),
+        None => clone::clone(job.plan.namespaces, cgroup),
+    };
+    match cloned.map_err(explain::clone)? {
         Fork::Child => {
             drop(parent);
             child::start(&mut job.plan, streams, &child_end)

@@ -53,15 +53,37 @@ fn detach(job: &Job, client: &End) {
     // What the container is to see is made with the usual modes, whatever the
     // caller's umask; what is ours alone says so itself.
     let _ = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    let mut keep = vec![
-        client.as_fd().as_raw_fd(),
-        job.plan.process.stub.as_raw_fd(),
-    ];
-    keep.extend(job.plan.process.reaper.iter().map(AsRawFd::as_raw_fd));
+    let mut keep = vec![client.as_fd().as_raw_fd()];
+    keep.extend(job.plan.descriptors().map(AsRawFd::as_raw_fd));
     keep.extend(job.listeners.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.cgroup.iter().map(|(_, fd)| fd.as_raw_fd()));
     keep.extend(job.log.iter().filter_map(Target::as_raw_fd));
     clone::keep_only(&mut keep);
+    if job.plan.shares_processes() {
+        // What its init leaves behind comes to us.
+        let _ = nix::sys::prctl::set_child_subreaper(true);
+    }
+}
+
+/// Without a process namespace of its own nothing ends with init: what is left
+/// of the container has become our child.
+fn end_orphans() {
+    let children = || std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    loop {
+        let pids: Vec<i32> = children()
+            .split_whitespace()
+            .filter_map(|p| p.parse().ok())
+            .collect();
+        for &pid in &pids {
+            // Not waited for: the number is still its own.
+            let pid = nix::unistd::Pid::from_raw(pid);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL);
+            let _ = nix::sys::wait::waitpid(pid, None);
+        }
+        if pids.is_empty() {
+            return;
+        }
+    }
 }
 
 /// The start failed: the record says why, and `--rm` leaves nothing. False: it
@@ -97,6 +119,9 @@ fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) -> boo
     // Now others may enter; nobody who was told of the start waits for this.
     record(&job, &mut state, |state| state.starting = false);
     let ended = life.run();
+    if job.plan.shares_processes() {
+        end_orphans();
+    }
     life.drain();
     finish(&job, state, life, ended)
 }

@@ -176,6 +176,7 @@ fn mount(m: &Mount, errno: Errno) -> Error {
                 text(errno)
             ),
         ),
+        (Source::Detached(_), _) => internal(&format!("cannot mount /{target}"), errno),
         (Source::New { .. }, Errno::ELOOP) => Error::new(
             Kind::Denied,
             format!("\"/{target}\" of the image is a symbolic link; it must be a directory"),

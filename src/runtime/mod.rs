@@ -2,6 +2,7 @@
 //! beforehand, the child carries it out between clone and exec, and what it
 //! has to say goes through one protocol (`sync`).
 
+pub mod beside;
 pub mod child;
 pub mod explain;
 pub mod fuse;

@@ -1,6 +1,7 @@
 //! What the child does between clone and exec, as data: C strings, lists and
 //! numbers, all made before the clone so that the child never allocates.
 
+use super::beside::Join;
 use crate::sys::caps::CapSet;
 use std::ffi::{CString, c_char};
 use std::os::fd::OwnedFd;
@@ -9,6 +10,8 @@ use std::os::fd::OwnedFd;
 pub struct Plan {
     /// CLONE_NEW* of the namespaces that it gets of its own.
     pub namespaces: libc::c_int,
+    /// Another container's, which it is cloned into.
+    pub join: Option<Join>,
     /// uid_map and gid_map when CLONE_NEWUSER is among them.
     pub id_maps: Option<(String, String)>,
     pub hostname: CString,
@@ -28,6 +31,27 @@ pub struct Plan {
     /// Written by the parent: the child is undumpable, and not its file's owner.
     pub oom_score_adj: i32,
     pub process: Process,
+}
+
+impl Plan {
+    /// Not in a process namespace of its own: nothing ends with its init.
+    pub fn shares_processes(&self) -> bool {
+        self.namespaces & libc::CLONE_NEWPID == 0
+    }
+
+    /// Descriptors that it needs.
+    pub fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
+        let steps = self.steps.iter().filter_map(|step| match step {
+            Step::Mount(Mount {
+                source: Source::Detached(fd),
+                ..
+            }) => Some(fd),
+            _ => None,
+        });
+        let process = [&self.process.stub].into_iter().chain(&self.process.reaper);
+        let join = self.join.iter().map(|join| &join.init);
+        steps.chain(process).chain(join)
+    }
 }
 
 /// Where the root file system comes from.
@@ -107,6 +131,8 @@ pub enum Source {
         fstype: CString,
         options: Vec<(CString, Option<CString>)>,
     },
+    /// A mount that is attached nowhere yet.
+    Detached(OwnedFd),
     /// A path of the host, opened before the root is changed.
     Host { path: CString, recursive: bool },
 }

@@ -45,7 +45,12 @@ pub fn clone(flags: libc::c_int, cgroup: Option<RawFd>) -> nix::Result<Fork> {
     let mut args = CloneArgs {
         flags: u64::from(flags as u32) | CLONE_PIDFD,
         pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        // A sibling has its parent's.
+        exit_signal: if flags & libc::CLONE_PARENT == 0 {
+            libc::SIGCHLD as u64
+        } else {
+            0
+        },
         ..CloneArgs::default()
     };
     if let Some(fd) = cgroup {

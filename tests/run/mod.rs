@@ -2,6 +2,7 @@
 
 mod leaks;
 mod logins;
+mod namespaces;
 mod options;
 mod sizes;
 mod status;

@@ -4,6 +4,7 @@ pub mod devices;
 pub mod limits;
 pub mod logging;
 mod mounts;
+pub mod namespaces;
 mod process;
 mod root;
 pub mod security;
@@ -14,9 +15,12 @@ pub use process::{ExecRequest, exec_process};
 use crate::error::{Error, Result};
 use crate::paths::Paths;
 use crate::record::container::Container;
+use crate::runtime::beside::Join;
 use crate::runtime::plan::Plan;
 use crate::userns::map::{self, Maps};
+use namespaces::{Namespaces, Whose};
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +34,14 @@ pub struct Layers {
     pub need_fuse: bool,
 }
 
+/// What a container has in common with the host or with another container.
+pub struct Shared {
+    pub namespaces: Namespaces,
+    pub join: Option<Join>,
+    /// A mount for /dev/shm.
+    pub memory: Option<OwnedFd>,
+}
+
 /// Builds and checks everything that can be checked before the clone.
 /// `maps` is given when U is used.
 pub fn build(
@@ -37,19 +49,17 @@ pub fn build(
     container: &Container,
     layers: &Layers,
     maps: Option<&Maps>,
+    shared: Shared,
 ) -> Result<Plan> {
     let host = &container.host_config;
-    refuse_shared_namespaces(container)?;
-    let private_network = host.network_mode != "host";
-    let mut namespaces = libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWCGROUP;
-    if private_network {
-        namespaces |= libc::CLONE_NEWNET;
-    }
-    if maps.is_some() {
+    let Shared {
+        namespaces: whose,
+        join,
+        memory,
+    } = shared;
+    let private_network = whose.network != Whose::Host;
+    let mut namespaces = libc::CLONE_NEWNS | whose.flags(Whose::Own);
+    if maps.is_some() && join.is_none() {
         namespaces |= libc::CLONE_NEWUSER;
     }
     let security = security::Security::of(host)?;
@@ -61,57 +71,31 @@ pub fn build(
         rootless: maps.is_some(),
         single_id: single,
         private_network,
+        namespaces: &whose,
+        shared_memory: memory.as_ref(),
     };
     let (steps, root_propagation) = tree.steps()?;
     let max_gid = maps.map_or(i32::MAX as u32, |m| m.counts().1 - 1);
     let (masked, read_only) = security.hidden_paths(host)?;
     Ok(Plan {
         namespaces,
-        id_maps: maps.map(map::nested),
+        join,
+        id_maps: maps
+            .filter(|_| namespaces & libc::CLONE_NEWUSER != 0)
+            .map(map::nested),
         hostname: c_string(&container.config.hostname)?,
         domainname: c_string(&container.config.domainname)?,
         root_propagation,
         root: root::root(paths, container, layers, maps.is_some())?,
         staging: staging(paths)?,
         steps,
-        sysctls: sysctl::plan(host, private_network, max_gid)?,
+        sysctls: sysctl::plan(host, &whose, max_gid)?,
         masked,
         read_only,
         read_only_root: host.readonly_rootfs,
         oom_score_adj: host.oom_score_adj,
         process: process::init_process(container, &security)?,
     })
-}
-
-/// Modes that are not there yet are refused by name, never ignored.
-fn refuse_shared_namespaces(container: &Container) -> Result<()> {
-    let host = &container.host_config;
-    let checks = [
-        ("--pid", &host.pid_mode, &["", "private"][..]),
-        ("--ipc", &host.ipc_mode, &["", "private", "shareable"]),
-        ("--uts", &host.uts_mode, &["", "private"]),
-        ("--cgroupns", &host.cgroupns_mode, &["", "private"]),
-        ("--userns", &host.userns_mode, &[""]),
-        (
-            "--network",
-            &host.network_mode,
-            &["", "default", "bridge", "none", "host"],
-        ),
-    ];
-    for (option, mode, known) in checks {
-        if !known.contains(&mode.as_str()) {
-            return Err(Error::unsupported(format!(
-                "{option} {mode} is not supported yet"
-            )));
-        }
-    }
-    if host.restart_policy.name != "no" && !host.restart_policy.name.is_empty() {
-        return Err(Error::unsupported(format!(
-            "--restart {} is not supported yet",
-            host.restart_policy.name
-        )));
-    }
-    Ok(())
 }
 
 /// One empty directory, shared: what a container attaches on it is only in

@@ -1,6 +1,7 @@
 //! The list of mounts: the engine's own first, then the user's, parents before
 //! children. Docker's defaults (moby, oci/defaults_linux.go) as data.
 
+use super::namespaces::{Namespaces, Whose};
 use super::security::Security;
 use super::{c_path, c_string, devices};
 use crate::error::{Error, Result};
@@ -10,6 +11,8 @@ use crate::runtime::plan::{Mount, Source, Step};
 use crate::sys::mount::{
     ATTR_NOATIME, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, ATTR_STRICTATIME,
 };
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -42,6 +45,9 @@ pub struct Tree<'a> {
     pub rootless: bool,
     pub single_id: bool,
     pub private_network: bool,
+    pub namespaces: &'a Namespaces,
+    /// The /dev/shm that goes with another's IPC namespace.
+    pub shared_memory: Option<&'a OwnedFd>,
 }
 
 /// A mount that the user asked for, resolved.
@@ -56,13 +62,13 @@ impl Tree<'_> {
         let wanted = self.wanted()?;
         let targets: Vec<String> = wanted.iter().map(|w| w.target.clone()).collect();
         let has = |path: &str| targets.iter().any(|target| target == path);
-        let mut steps = vec![Step::Mount(new("proc", "proc", &[], NOEXEC)?)];
+        let mut steps = vec![Step::Mount(self.proc()?)];
         if !has("/dev") {
             self.devices(&mut steps, &has)?;
         }
         self.sysfs(&mut steps)?;
         if !has("/dev") && !has("/dev/mqueue") {
-            steps.push(Step::Mount(new("mqueue", "dev/mqueue", &[], NOEXEC)?));
+            steps.push(Step::Mount(self.message_queues()?));
         }
         for name in ["hosts", "hostname", "resolv.conf"] {
             if !has(&format!("/etc/{name}")) {
@@ -104,10 +110,8 @@ impl Tree<'_> {
             &options,
             ATTR_NOSUID | ATTR_NOEXEC,
         )?));
-        if !has("/dev/shm") {
-            let size = self.container.host_config.shm_size.to_string();
-            let options = [("mode", "1777"), ("size", size.as_str())];
-            steps.push(Step::Mount(new("tmpfs", "dev/shm", &options, NOEXEC)?));
+        if !has("/dev/shm") && self.container.host_config.ipc_mode != "none" {
+            steps.push(Step::Mount(self.shared_memory()?));
         }
         for (name, major, minor) in DEVICES {
             let path = format!("dev/{name}");
@@ -126,6 +130,38 @@ impl Tree<'_> {
             });
         }
         Ok(())
+    }
+
+    /// A new procfs belongs to a process namespace, and only its owner makes
+    /// one: of the host's processes the host's is shown.
+    fn proc(&self) -> Result<Mount> {
+        if self.rootless && self.namespaces.pid == Whose::Host {
+            return of_host("proc", NOEXEC);
+        }
+        new("proc", "proc", &[], NOEXEC)
+    }
+
+    fn message_queues(&self) -> Result<Mount> {
+        if self.rootless && self.namespaces.ipc == Whose::Host {
+            let mut mount = of_host("dev/mqueue", NOEXEC)?;
+            mount.optional = true;
+            return Ok(mount);
+        }
+        new("mqueue", "dev/mqueue", &[], NOEXEC)
+    }
+
+    fn shared_memory(&self) -> Result<Mount> {
+        if self.namespaces.ipc == Whose::Host {
+            return of_host("dev/shm", NOEXEC);
+        }
+        if let Some(mount) = self.shared_memory {
+            use crate::error::Context;
+            let copy = mount.try_clone().context(|| "cannot use /dev/shm")?;
+            return Ok(plain(Source::Detached(copy), c_string("dev/shm")?, 0));
+        }
+        let size = self.container.host_config.shm_size.to_string();
+        let options = [("mode", "1777"), ("size", size.as_str())];
+        new("tmpfs", "dev/shm", &options, NOEXEC)
     }
 
     /// A node where mknod(2) is allowed: then its mode and owner are its own
@@ -205,7 +241,11 @@ impl Tree<'_> {
             } else {
                 ATTR_RDONLY
             };
-            let mut cgroup = new("cgroup2", "sys/fs/cgroup", &[], NOEXEC | read_only)?;
+            let mut cgroup = match self.namespaces.cgroup {
+                // As with procfs, a new one belongs to the namespace.
+                Whose::Host => of_host("sys/fs/cgroup", NOEXEC | read_only)?,
+                _ => new("cgroup2", "sys/fs/cgroup", &[], NOEXEC | read_only)?,
+            };
             // A host without cgroup v2 has no such directory.
             cgroup.optional = true;
             steps.push(Step::Mount(cgroup));
@@ -269,18 +309,30 @@ fn new(fstype: &str, target: &str, options: &[(&str, &str)], attributes: u64) ->
             ))
         })
         .collect::<Result<_>>()?;
-    Ok(Mount {
-        source: Source::New {
-            fstype: c_string(fstype)?,
-            options,
-        },
-        target: c_string(target)?,
+    let source = Source::New {
+        fstype: c_string(fstype)?,
+        options,
+    };
+    Ok(plain(source, c_string(target)?, attributes))
+}
+
+fn plain(source: Source, target: CString, attributes: u64) -> Mount {
+    Mount {
+        source,
+        target,
         attributes,
         propagation: 0,
         recursive: false,
         optional: false,
         follow: false,
-    })
+    }
+}
+
+/// What the host has in the same place.
+fn of_host(target: &str, attributes: u64) -> Result<Mount> {
+    let mut mount = bind(&Path::new("/").join(target), target, true)?;
+    mount.attributes = attributes;
+    Ok(mount)
 }
 
 fn bind(path: &Path, target: &str, recursive: bool) -> Result<Mount> {

@@ -72,7 +72,13 @@ fn become_init(
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     // 3. The host's groups are not the container's; refused with one id.
     let _ = cred::set_groups(&[]);
-    cred::set_uts(&plan.hostname, &plan.domainname).at(Step::Hostname)?;
+    if plan.namespaces & libc::CLONE_NEWUTS != 0 {
+        cred::set_uts(&plan.hostname, &plan.domainname).at(Step::Hostname)?;
+    }
+    if plan.shares_processes() {
+        // Orphans are for it to wait for, as if it were pid 1.
+        nix::sys::prctl::set_child_subreaper(true).at(Step::Wait)?;
+    }
     // 4. The tree, built beside the old one, which proc and sysfs must see.
     let built = tree::build(plan, sync)?;
     if plan.namespaces & libc::CLONE_NEWNET != 0 {

@@ -38,6 +38,11 @@ fn take(step: &TreeStep, built: &mut Built) -> nix::Result<()> {
         TreeStep::Mount(m) => {
             let mounted = put(m, root);
             match (mounted, &m.source) {
+                // The host's, where its processes are shared.
+                (Ok(fd), Source::Host { .. }) if m.target.as_c_str() == c"proc" => {
+                    built.proc = Some(fd);
+                    Ok(())
+                }
                 (Ok(fd), Source::New { fstype, .. }) => {
                     if fstype.as_c_str() == c"proc" {
                         built.proc = Some(fd);
@@ -67,6 +72,7 @@ fn take(step: &TreeStep, built: &mut Built) -> nix::Result<()> {
 fn put(m: &Mount, root: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
     let source = match &m.source {
         Source::New { fstype, options } => new(fstype, options, m.attributes)?,
+        Source::Detached(mount) => mount.try_clone().map_err(|_| Errno::EMFILE)?,
         Source::Host { path, recursive } => {
             let tree = mount::clone_tree(nix::fcntl::AT_FDCWD, path, *recursive)?;
             if m.attributes != 0 || m.propagation != 0 {

@@ -84,6 +84,12 @@ pub fn network(text: &str) -> Result<String> {
         "" => Err(Error::usage("no name set for network")),
         "default" | "bridge" => Ok("bridge".into()),
         "none" | "host" => Ok(name.into()),
+        _ if name
+            .strip_prefix("container:")
+            .is_some_and(|x| !x.is_empty()) =>
+        {
+            Ok(name.into())
+        }
         _ => Err(Error::unsupported(
             "not supported yet; bridge, host and none are",
         )),
@@ -143,10 +149,11 @@ mod tests {
             ("host", "host"),
             ("default", "bridge"),
             ("name=none", "none"),
+            ("container:x", "container:x"),
         ] {
             assert_eq!(network(text).unwrap(), want);
         }
-        for text in ["foo", "container:x", "name=a,alias=b", "ip=1"] {
+        for text in ["foo", "container:", "name=a,alias=b", "ip=1"] {
             assert_eq!(
                 network(text).unwrap_err().kind(),
                 crate::error::Kind::Unsupported,

@@ -32,6 +32,9 @@ pub struct SecurityFlags {
     /// Sysctl options
     #[arg(long, value_name = "map", value_parser = sysctl)]
     sysctl: Vec<(String, String)>,
+    /// User namespace to use
+    #[arg(long)]
+    userns: Option<String>,
     /// PID namespace to use
     #[arg(long)]
     pid: Option<String>,
@@ -80,6 +83,7 @@ impl SecurityFlags {
         if !ipc.is_empty() {
             host.ipc_mode = ipc;
         }
+        host.userns_mode = mode(self.userns, "--userns: invalid USER mode", &["host"], false)?;
         host.uts_mode = mode(
             self.uts,
             "--uts: invalid UTS mode",

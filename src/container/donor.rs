@@ -1,0 +1,175 @@
+//! The container whose namespaces another one joins (`--pid container:X` and
+//! its like).
+
+use super::plan::namespaces::{self, Namespaces, Whose};
+use super::{kill, state};
+use crate::engine::Engine;
+use crate::error::{Context, Error, Kind, Result};
+use crate::paths::Paths;
+use crate::record::container::{Container, HostConfig, Status};
+use crate::record::containers;
+use crate::sys::clone::{self, Fork};
+use crate::sys::{cmsg, mount, ns, pidfd};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A running container to be joined.
+pub struct Donor {
+    pub id: String,
+    /// Its first process, opened before anything was cloned.
+    pub init: OwnedFd,
+    pub container: Container,
+}
+
+/// Writes IDs for the names in the modes, so that a container that is renamed
+/// is still the same; gives the donor's record.
+pub fn resolve(paths: &Paths, host: &mut HostConfig) -> Result<Option<Container>> {
+    let mut donor = None;
+    for mode in [
+        &mut host.pid_mode,
+        &mut host.ipc_mode,
+        &mut host.network_mode,
+    ] {
+        if let Some(name) = namespaces::container_of(mode) {
+            let id = containers::find(paths, name)?;
+            *mode = format!("container:{id}");
+            donor = Some(containers::config(paths, &id)?);
+        }
+    }
+    Ok(donor)
+}
+
+/// The namespaces of `container` as they really are, and who is joined.
+pub fn find(engine: &Engine, container: &Container) -> Result<(Namespaces, Option<Donor>)> {
+    let host = &container.host_config;
+    let wanted = Namespaces::of(host)?;
+    let Some(id) = &wanted.donor else {
+        return Ok((wanted, None));
+    };
+    let donor = open(engine, id, host)?;
+    let ipc = donor.container.host_config.ipc_mode.as_str();
+    let shareable = matches!(ipc, "shareable" | "host") || namespaces::container_of(ipc).is_some();
+    if wanted.ipc == Whose::Donor && !shareable {
+        return Err(Error::conflict(format!(
+            "can't join IPC of container {id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+        )));
+    }
+    let its = real(&engine.paths, &donor.container)?;
+    Ok((wanted.with_donor(&its), Some(donor)))
+}
+
+/// The namespaces of a container, through those that it joined in its turn.
+/// One that is gone cannot tell: then what it had was its own.
+pub fn real(paths: &Paths, container: &Container) -> Result<Namespaces> {
+    let mut chain = vec![Namespaces::of(&container.host_config)?];
+    while let Some(id) = chain.last().and_then(|last| last.donor.clone()) {
+        match containers::config(paths, &id) {
+            Ok(next) if chain.len() < 100 => chain.push(Namespaces::of(&next.host_config)?),
+            _ => break,
+        }
+    }
+    let mut chain = chain.into_iter().rev();
+    let last = chain
+        .next()
+        .ok_or_else(|| Error::internal("no namespaces"))?;
+    Ok(chain.fold(last, |donor, next| next.with_donor(&donor)))
+}
+
+fn open(engine: &Engine, id: &str, host: &HostConfig) -> Result<Donor> {
+    let container = containers::config(&engine.paths, id)?;
+    let now = state::started(engine, id)?;
+    let kinds = [
+        ("PID", &host.pid_mode),
+        ("IPC", &host.ipc_mode),
+        ("network", &host.network_mode),
+    ];
+    let kind = kinds
+        .into_iter()
+        .find(|(_, mode)| namespaces::container_of(mode).is_some());
+    let stopped = || {
+        Error::conflict(format!(
+            "cannot join {} of a non running container: {id}",
+            kind.map_or("namespaces", |(kind, _)| kind)
+        ))
+        .hint(format!(
+            "`wherry start {}` starts it",
+            crate::text::id::short(id)
+        ))
+    };
+    if !matches!(now.status, Status::Running | Status::Paused) {
+        return Err(stopped());
+    }
+    Ok(Donor {
+        id: id.into(),
+        init: kill::open_init(id, &now).map_err(|_| stopped())?,
+        container,
+    })
+}
+
+/// A detached copy of its /dev/shm, which goes with its IPC namespace.
+pub fn shared_memory(donor: &Donor) -> Result<OwnedFd> {
+    let failed = || format!("cannot share /dev/shm of container {}", donor.id);
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .context(failed)?;
+    match clone::fork().context(failed)? {
+        Fork::Child => {
+            let answer = match copy(&donor.init) {
+                Ok(mount) => cmsg::send(theirs.as_fd(), &[0], &[mount.as_fd()]),
+                Err(errno) => cmsg::send(theirs.as_fd(), &(errno as i32).to_ne_bytes(), &[]),
+            };
+            clone::exit(i32::from(answer.is_err()))
+        }
+        Fork::Parent { pidfd: child, .. } => {
+            drop(theirs);
+            let answer = receive(ours.as_fd());
+            let _ = pidfd::reap(&child);
+            answer.context(failed)
+        }
+    }
+}
+
+fn receive(socket: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    let mut bytes = [0; 4];
+    let (n, mut fds) = cmsg::receive(socket, &mut bytes, libc::MSG_CMSG_CLOEXEC)?;
+    match fds[0].take() {
+        Some(mount) => Ok(mount),
+        None if n == 4 => Err(Errno::from_raw(i32::from_ne_bytes(bytes))),
+        None => Err(Errno::EPIPE),
+    }
+}
+
+/// In a child: what the container has mounted there, by no link of its making.
+fn copy(init: &OwnedFd) -> nix::Result<OwnedFd> {
+    match ns::join(init, libc::CLONE_NEWUSER | libc::CLONE_NEWNS) {
+        // Root's container is in our own user namespace.
+        Err(Errno::EINVAL) => ns::join(init, libc::CLONE_NEWNS)?,
+        other => other?,
+    }
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let shm = openat2(nix::fcntl::AT_FDCWD, c"/dev/shm", how)?;
+    mount::clone_tree(shm.as_fd(), c"", false)
+}
+
+/// The donor's hosts, hostname and resolv.conf, where its network is shared.
+pub fn files(paths: &Paths, id: &str) -> Result<Vec<(&'static str, String)>> {
+    let dir = paths.run_container(id);
+    ["hosts", "hostname", "resolv.conf"]
+        .into_iter()
+        .map(|name| match std::fs::read_to_string(dir.join(name)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok((name, String::new())),
+            other => other
+                .map(|text| (name, text))
+                .context(|| format!("cannot read \"{}\"", dir.join(name).display())),
+        })
+        .collect::<Result<_>>()
+        .map_err(|e: Error| e.with_kind(Kind::Conflict))
+}
