@@ -8,6 +8,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 PREFIX ?= /usr/local
 DESTDIR ?=
+BINARY ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help build test test-root test-vm record-docker check demo bench generate install clean
@@ -45,17 +46,18 @@ bench: build ## times of wherry, and of podman and docker where they are
 generate: ## manual pages, from the table of commands
 	UPDATE=1 $(CARGO) test --test engine cli::docs
 
-install: build ## into $(PREFIX), below $(DESTDIR)
-	install -Dm755 $(TARGET_DIR)/wherry $(DESTDIR)$(PREFIX)/bin/wherry
-	if compgen -G 'man/*.1' >/dev/null; then \
-	    install -d $(DESTDIR)$(PREFIX)/share/man/man1 && \
-	    install -m644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/; fi
-	if [ -e completions/wherry.bash ]; then install -Dm644 completions/wherry.bash \
-	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/wherry; fi
-	if [ -e completions/_wherry ]; then install -Dm644 completions/_wherry \
-	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_wherry; fi
-	if [ -e completions/wherry.fish ]; then install -Dm644 completions/wherry.fish \
-	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/wherry.fish; fi
+install: $(if $(BINARY),,build) ## into $(PREFIX), below $(DESTDIR); BINARY=… takes that one
+	install -Dm755 $(or $(BINARY),$(TARGET_DIR)/wherry) "$(DESTDIR)$(PREFIX)/bin/wherry"
+	install -d "$(DESTDIR)$(PREFIX)/share/man/man1"
+	for page in man/*.1; do \
+	    to="$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}"; \
+	    if [ -L "$$page" ]; then ln -sfn "$$(readlink "$$page")" "$$to"; \
+	    else install -m644 "$$page" "$$to"; fi; done
+	install -Dm644 completions/wherry.bash \
+	    "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/wherry"
+	install -Dm644 completions/_wherry "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_wherry"
+	install -Dm644 completions/wherry.fish \
+	    "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/wherry.fish"
 
 clean: ## what was built
 	$(CARGO) clean

@@ -142,6 +142,27 @@ fn help_of(front: &mut Front, path: &[&str]) -> Result<u8> {
     Ok(0)
 }
 
+/// Docker's management commands that there is nothing to manage for, and why.
+const ABSENT: [(&str, &str); 10] = [
+    ("checkpoint", "processes are not saved and restored"),
+    ("config", SWARM),
+    (
+        "context",
+        "there is one context, this machine, and no daemon to choose",
+    ),
+    ("node", SWARM),
+    ("plugin", "there are no plugins: drivers are built in"),
+    ("secret", SWARM),
+    ("service", SWARM),
+    ("stack", SWARM),
+    ("swarm", SWARM),
+    (
+        "trust",
+        "content trust is not supported; a name with a digest says what is meant",
+    ),
+];
+const SWARM: &str = "swarms are not supported: containers run on this machine";
+
 /// An unknown word: with `--help` the help of what stands above it, else an
 /// error that names the nearest known word.
 fn unknown(front: &Front, noun: &str, word: &str, rest: &[OsString]) -> Result<u8> {
@@ -159,7 +180,9 @@ fn unknown(front: &Front, noun: &str, word: &str, rest: &[OsString]) -> Result<u
         "{program}: unknown command: {full} {}\n",
         crate::text::escape::visible(word)
     );
-    if let Some(near) = nearest(noun, word) {
+    if let Some((_, why)) = ABSENT.iter().find(|(w, _)| noun.is_empty() && *w == word) {
+        text.push_str(&format!("hint: {why}\n"));
+    } else if let Some(near) = nearest(noun, word) {
         text.push_str(&format!("hint: did you mean `{program} {near}`?\n"));
     }
     text.push_str(&format!("\nRun '{full} --help' for more information\n"));

@@ -98,9 +98,21 @@ struct Shown<'a, R> {
 }
 
 impl<R: Row> Shown<'_, R> {
+    /// On a terminal: nothing that moves the cursor.
     fn safe(&self, value: Value) -> Value {
         match value {
             Value::String(text) if self.escape => Value::String(visible(&text).into_owned()),
+            value => value,
+        }
+    }
+
+    /// The same for what stands by itself: nothing that looks like another row
+    /// or column.
+    fn alone(&self, value: Value) -> Value {
+        match self.safe(value) {
+            Value::String(text) if self.escape && text.contains(['\n', '\t']) => {
+                Value::String(text.replace('\n', "\\n").replace('\t', "\\t"))
+            }
             value => value,
         }
     }
@@ -109,7 +121,7 @@ impl<R: Row> Shown<'_, R> {
 impl<R: Row> Object for Shown<'_, R> {
     fn field(&self, name: &str) -> Option<Value> {
         let field = R::FIELDS.iter().find(|f| f.name == name)?;
-        Some(self.safe((field.get)(self.row)))
+        Some(self.alone((field.get)(self.row)))
     }
     fn method(&self, name: &str, args: &[Value]) -> Option<std::result::Result<Value, String>> {
         if R::FIELDS.iter().any(|f| f.name == name) {
@@ -118,7 +130,7 @@ impl<R: Row> Object for Shown<'_, R> {
                 "wrong number of args for {name}: want 0 got {count}"
             )));
         }
-        Some(self.row.method(name, args)?.map(|value| self.safe(value)))
+        Some(self.row.method(name, args)?.map(|value| self.alone(value)))
     }
     fn whole(&self) -> Value {
         let members: Map<String, Value> = R::FIELDS
@@ -240,6 +252,17 @@ mod tests {
         ] {
             assert_eq!(run(format), want, "{format}");
         }
+    }
+
+    #[test]
+    fn what_looks_like_a_row_is_spelled_out_on_a_terminal() {
+        let rows = [Pet("rex\nmax\t4", 3)];
+        let format = Format::parse("", "{{.Name}}\t{{.Age}}", "").unwrap();
+        assert_eq!(
+            format.render(&rows, true).unwrap(),
+            "NAME          AGE IN YEARS\nrex\\nmax\\t4   3\n"
+        );
+        assert!(format.render(&rows, false).unwrap().contains("rex\nmax"));
     }
 
     #[test]

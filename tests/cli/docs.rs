@@ -10,19 +10,15 @@ use std::process::Command;
 use wherry::cli::commands::COMMANDS;
 use wherry::cli::docs;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn texts() -> BTreeMap<String, pages::Text> {
-    pages::read_texts(&root().join("man/src"))
+    pages::read_texts(Path::new("man/src"))
 }
 
 #[test]
 fn pages_are_up_to_date() {
     let wanted = pages::all(&texts());
-    let man = root().join("man");
-    let entries = std::fs::read_dir(&man).unwrap().map(Result::unwrap);
+    let man = Path::new("man");
+    let entries = std::fs::read_dir(man).unwrap().map(Result::unwrap);
     let found: Vec<PathBuf> = entries
         .filter(|entry| !entry.file_type().unwrap().is_dir())
         .map(|entry| entry.file_name().into())
@@ -115,7 +111,7 @@ fn completions_ask_the_program() {
         ("_wherry", "\"$program\" __complete "),
         ("wherry.fish", "$program __complete "),
     ] {
-        let text = std::fs::read_to_string(root().join("completions").join(file)).unwrap();
+        let text = std::fs::read_to_string(Path::new("completions").join(file)).unwrap();
         assert!(text.contains(asks), "{file}");
     }
 }

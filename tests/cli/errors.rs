@@ -10,6 +10,8 @@ fn wrong_command_lines() {
         &[
             "foo",
             "rum",
+            "context ls",
+            "swarm init",
             "container foo",
             "container sop",
             "container --foo",
@@ -68,6 +70,10 @@ fn wrong_command_lines() {
             "create -v /a:rel x",
             "create --stop-timeout x y",
             "--debug inspect nope",
+            "images --tree",
+            "images -f until=maybe",
+            "images -f before=nope",
+            "images --format '{{.Nope}}'",
         ],
     );
     golden("errors.txt", &text);

@@ -5,6 +5,7 @@
 mod docs;
 mod errors;
 mod inspect;
+mod install;
 mod pages;
 mod ps;
 mod records;
@@ -17,9 +18,7 @@ use std::path::Path;
 /// Compares with tests/golden/cli/`name`.
 #[track_caller]
 pub fn golden(name: &str, got: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden/cli")
-        .join(name);
+    let path = Path::new("tests/golden/cli").join(name);
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, got).unwrap();
         return;

@@ -67,6 +67,19 @@ fn every_command_has_help_that_fits() {
 }
 
 #[test]
+fn help_looks_like_dockers() {
+    let env = Env::new();
+    let lines = [
+        "ps --help",
+        "images --help",
+        "inspect --help",
+        "container kill --help",
+        "help wait",
+    ];
+    super::golden("help.txt", &super::session(&env, &lines));
+}
+
+#[test]
 fn a_link_called_docker_is_docker() {
     let env = Env::new();
     let link = env.path("tmp/docker");
@@ -86,6 +99,20 @@ fn a_link_called_docker_is_docker() {
             .starts_with("Docker (wherry) version ")
     );
     assert_eq!(docker(&["ps", "-aq"]).ok().text(), "");
+    docker(&["run", "--nope"])
+        .status(125)
+        .says("Usage:  docker run [OPTIONS] IMAGE [COMMAND] [ARG...]")
+        .says("Run 'docker run --help' for more information");
+    docker(&["pss"]).status(1).says("did you mean `docker ps`?");
+    docker(&["run", "--pull", "never", "nope:1"])
+        .status(125)
+        .says("docker: ");
+    assert!(
+        docker(&["container", "ls", "--help"])
+            .ok()
+            .text()
+            .contains("docker container ls, docker container list, docker container ps, docker ps")
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::support::Env;
 use crate::support::env::wherry_path;
 use crate::support::pty::Pty;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 const TAB: &str = "\t";
@@ -34,8 +34,8 @@ fn env() -> Env {
     env
 }
 
-fn completions() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/completions"))
+fn completions() -> PathBuf {
+    std::path::absolute("completions").unwrap()
 }
 
 /// A shell that finds the stand-in and has shown its prompt.

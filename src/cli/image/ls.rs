@@ -3,7 +3,7 @@
 use crate::cli::{Front, Verb, settings, stdout};
 use crate::container::disk::ImageUse;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::reference::Reference;
 use crate::output::list::{Field, Format, Row};
 use crate::store::{Filters, Image};
@@ -33,6 +33,9 @@ pub struct LsArgs {
     /// Only show image IDs
     #[arg(short, long)]
     quiet: bool,
+    /// Refused: of an image one platform is kept
+    #[arg(long, hide = true)]
+    tree: bool,
     #[arg(value_name = "REPOSITORY[:TAG]")]
     pattern: Option<String>,
 }
@@ -50,6 +53,12 @@ const SUBCOMMANDS: [&str; 3] = ["inspect", "ls", "rm"];
 
 impl Verb for LsArgs {
     fn run(self, front: &Front) -> Result<u8> {
+        if self.tree {
+            return Err(Error::unsupported(
+                "--tree is not supported: an image has one platform here",
+            )
+            .hint("`wherry image inspect` shows which"));
+        }
         let format = self.format(front)?;
         let mut filters = self.filter.clone();
         filters.extend(self.pattern.clone().map(|p| ("reference".to_string(), p)));
