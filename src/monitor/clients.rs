@@ -3,7 +3,8 @@
 //! its socket, and once that is full the container's output waits. For the
 //! command that started the container it waits as long as it takes, as in any
 //! pipeline. A command that was attached later and reads nothing for
-//! [`PATIENCE`] is told so and let go.
+//! [`PATIENCE`] is told so and let go. What a container leaves when it ends, a
+//! pipe full at most, is kept for those who are slow: its end waits for nobody.
 
 use super::protocol::{Attach, End, Kind, MAX_PAYLOAD};
 use crate::error::Error;
@@ -11,8 +12,9 @@ use crate::logs::Stream;
 use crate::sys::cmsg;
 use crate::sys::pty::Size;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -33,16 +35,14 @@ struct Client {
     /// It started the container.
     is_starter: bool,
     /// What the socket had no room for.
-    waiting: Option<Waiting>,
-    gone: bool,
-}
-
-struct Waiting {
-    kind: Kind,
-    bytes: Vec<u8>,
-    /// When the client was seen to read, and what it had not read then.
+    waiting: VecDeque<(Kind, Vec<u8>)>,
+    /// When something began to wait or the client was seen to read, and what
+    /// it had not read then.
     seen: Instant,
     unread: usize,
+    /// It has been told of the end: it goes when it has taken all.
+    leaves: bool,
+    gone: bool,
 }
 
 /// What a client said.
@@ -75,7 +75,10 @@ impl Clients {
                 socket,
                 attach,
                 is_starter,
-                waiting: None,
+                waiting: VecDeque::new(),
+                seen: Instant::now(),
+                unread: 0,
+                leaves: false,
                 gone: false,
             });
         }
@@ -83,7 +86,7 @@ impl Clients {
 
     /// Output waits: somebody has not taken the last of it yet.
     pub fn are_full(&self) -> bool {
-        self.0.iter().any(|c| c.waiting.is_some())
+        self.0.iter().any(|c| !c.waiting.is_empty() && !c.leaves)
     }
 
     /// Passes output on to those who want it.
@@ -109,8 +112,8 @@ impl Clients {
     ) -> impl Iterator<Item = PollFd<'a>> {
         self.0.iter().map(move |client| {
             let mut wanted = PollFlags::empty();
-            wanted.set(PollFlags::POLLIN, hears);
-            wanted.set(PollFlags::POLLOUT, client.waiting.is_some());
+            wanted.set(PollFlags::POLLIN, hears && !client.leaves);
+            wanted.set(PollFlags::POLLOUT, !client.waiting.is_empty());
             if wanted.is_empty() {
                 return PollFd::new(other, wanted);
             }
@@ -129,7 +132,7 @@ impl Clients {
         for client in &mut self.0 {
             client.flush();
             if client.deadline().is_some_and(|deadline| deadline <= now) && !client.reads(now) {
-                client.last_words(Kind::TooSlow, &[]);
+                client.last_words(Kind::TooSlow);
                 client.gone = true;
             }
         }
@@ -174,62 +177,84 @@ impl Clients {
         lost
     }
 
-    /// The container has ended. The last words for the command that started it
-    /// wait however long it takes to listen.
+    /// The container has ended: nothing follows.
     pub fn finish(&mut self, status: i32) {
-        let payload = status.to_ne_bytes();
-        self.0.sort_by_key(|client| client.is_starter);
-        for client in self.0.drain(..) {
-            if !client.is_starter {
-                client.last_words(Kind::Exited, &payload);
-            } else if client.socket.set_blocking().is_ok() {
-                let _ = client.socket.send(Kind::Exited, &payload);
-            }
+        for client in &mut self.0 {
+            client.offer(Kind::Exited, &status.to_ne_bytes());
+            client.attach = Attach::NONE;
+            client.leaves = true;
+        }
+        self.flush();
+        self.sweep();
+    }
+
+    /// Until all have taken what is left, or are gone.
+    pub fn linger(&mut self) {
+        while !self.0.is_empty() {
+            let all = self.0.iter();
+            let mut fds: Vec<_> = all
+                .map(|client| PollFd::new(client.socket.as_fd(), PollFlags::POLLOUT))
+                .collect();
+            let _ = poll(&mut fds, until(self.deadline()));
+            self.flush();
+            self.sweep();
         }
     }
 }
 
+/// For poll(2): until then, or for ever.
+pub fn until(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else {
+        return PollTimeout::NONE;
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    // One more: it is not to be a little too early again and again.
+    PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+}
+
 impl Client {
     fn offer(&mut self, kind: Kind, bytes: &[u8]) {
+        if !self.waiting.is_empty() {
+            self.waiting.push_back((kind, bytes.to_vec()));
+            return;
+        }
         match self.socket.send(kind, bytes) {
             Ok(()) => {}
             Err(Errno::EAGAIN | Errno::ENOBUFS) => {
-                self.waiting = Some(Waiting {
-                    kind,
-                    bytes: bytes.to_vec(),
-                    seen: Instant::now(),
-                    unread: self.unread(),
-                });
+                self.waiting.push_back((kind, bytes.to_vec()));
+                self.seen = Instant::now();
+                self.unread = self.unread();
             }
             Err(_) => self.gone = true,
         }
     }
 
     fn flush(&mut self) {
-        let Some(waiting) = &self.waiting else { return };
-        match self.socket.send(waiting.kind, &waiting.bytes) {
-            Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
-            Ok(()) => {}
-            Err(_) => self.gone = true,
+        while let Some((kind, bytes)) = self.waiting.front() {
+            match self.socket.send(*kind, bytes) {
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
+                Ok(()) => drop(self.waiting.pop_front()),
+                Err(_) => {
+                    self.waiting.clear();
+                    self.gone = true;
+                }
+            }
         }
-        self.waiting = None;
+        self.waiting = VecDeque::new();
+        self.gone |= self.leaves;
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let waiting = self.waiting.as_ref()?;
-        (!self.is_starter).then(|| waiting.seen + PATIENCE)
+        let waits = !self.is_starter && !self.waiting.is_empty();
+        waits.then(|| self.seen + PATIENCE)
     }
 
     /// Whether it has read anything since it was looked at last.
     fn reads(&mut self, now: Instant) -> bool {
-        let unread = self.unread();
-        let Some(waiting) = &mut self.waiting else {
-            return true;
-        };
-        let reads = unread < waiting.unread;
-        waiting.seen = now;
-        waiting.unread = unread;
-        reads
+        let before = self.unread;
+        self.unread = self.unread();
+        self.seen = now;
+        self.unread < before
     }
 
     fn unread(&self) -> usize {
@@ -237,8 +262,8 @@ impl Client {
     }
 
     /// Gets through to one that does not read as well.
-    fn last_words(&self, kind: Kind, payload: &[u8]) {
+    fn last_words(&self, kind: Kind) {
         let _ = setsockopt(&self.socket.as_fd(), sockopt::SndBuf, &LAST_ROOM);
-        let _ = self.socket.send(kind, payload);
+        let _ = self.socket.send(kind, &[]);
     }
 }

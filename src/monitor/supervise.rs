@@ -2,7 +2,7 @@
 //! thread; after the start it holds buffers for what is under way and nothing
 //! else.
 
-use super::clients::{Clients, Said};
+use super::clients::{Clients, Said, until};
 use super::door::Door;
 use super::job::Job;
 use super::protocol::{End, Kind, MAX_PAYLOAD, Network};
@@ -19,7 +19,10 @@ use crate::sys::{clone, pty, signal};
 use crate::userns::monitors::{Entry, Role};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+
+/// How often an output is read after the end: several times what its pipe can
+/// hold at most.
+const MOST_LEFT: u32 = 1024;
 
 /// The whole life. `client` is the command that forked us.
 pub fn main(mut job: Job, client: End) {
@@ -241,12 +244,7 @@ impl Life {
     /// Until somebody has to be looked after without having called.
     fn timeout(&self) -> PollTimeout {
         let door = self.door.as_ref().and_then(Door::deadline);
-        let Some(deadline) = self.clients.deadline().into_iter().chain(door).min() else {
-            return PollTimeout::NONE;
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        // One more: it is not to be a little too early again and again.
-        PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+        until(self.clients.deadline().into_iter().chain(door).min())
     }
 
     fn turn(&mut self, ready: Ready) {
@@ -313,33 +311,22 @@ impl Life {
             self.input = None;
         }
     }
+
     /// Init has ended, and with it everything in its pid namespace: what is in
-    /// the pipes is all there will be.
+    /// the pipes is all there will be. Where it shared the host's, others may
+    /// still write.
     fn drain(&mut self) {
         self.input = None;
         for output in std::mem::take(&mut self.outputs) {
-            loop {
-                self.wait_for_clients();
+            for _ in 0..MOST_LEFT {
                 match output.turn(&mut self.log, &mut self.clients) {
-                    Progress::More => {}
+                    Progress::More => self.clients.flush(),
                     Progress::Nothing | Progress::End => break,
                 }
             }
             if let Some(log) = &mut self.log {
                 log.finish(output.stream());
             }
-        }
-        self.wait_for_clients();
-    }
-
-    /// Until the attached commands have taken what they were offered.
-    fn wait_for_clients(&mut self) {
-        while self.clients.are_full() {
-            let other = self.pidfd.as_fd();
-            let mut fds: Vec<_> = self.clients.interests(false, other).collect();
-            let _ = poll(&mut fds, self.timeout());
-            self.clients.flush();
-            self.clients.sweep();
         }
     }
 
@@ -413,11 +400,13 @@ fn finish(job: &Job, mut state: State, mut life: Life, ended: Ended) -> bool {
     if remove {
         clean_up(job);
     }
-    match trash.map(|trash| trash.and_then(|dir| containers::destroy(&dir))) {
+    let removed = match trash.map(|trash| trash.and_then(|dir| containers::destroy(&dir))) {
         // Removed by somebody else is removed.
         Some(Err(e)) => e.kind() == crate::error::Kind::NotFound,
         _ => true,
-    }
+    };
+    life.clients.linger();
+    removed
 }
 
 /// `--rm`, unless somebody ended it to start it again.

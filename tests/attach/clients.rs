@@ -2,8 +2,13 @@
 
 use super::{Piped, detached};
 use crate::resilience::{field, process, send, state};
+use crate::support::env::{run, wait};
 use crate::support::{Env, eventually};
 use nix::sys::signal::Signal;
+use std::fs::Permissions;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use wherry::monitor::door;
 use wherry::monitor::protocol::{Attach, Kind};
 
@@ -114,22 +119,6 @@ fn nothing_to_attach_to() {
         .status(1);
 }
 
-mod as_root {
-    use super::*;
-
-    #[test]
-    fn not_to_one_that_is_paused() {
-        crate::support::user::require_root();
-        let env = Env::busybox();
-        detached(&env, &[], &["sleep", "600"]);
-        env.ok(["pause", "box"]);
-        env.wherry(["attach", "box"])
-            .status(1)
-            .says("You cannot attach to a paused container, unpause it first");
-        env.ok(["unpause", "box"]);
-    }
-}
-
 /// Promise B2: without the run directory there is no door, and all else works.
 #[test]
 fn without_the_run_directory() {
@@ -186,6 +175,85 @@ fn a_stopped_client_is_let_go() {
     let (status, out, _) = reader.end();
     assert_eq!(status, 137);
     assert_eq!(out.iter().filter(|&&b| b == b'y').count(), 32 << 20);
+}
+
+/// Nor does its end wait for the command that started it, which gets the rest.
+#[test]
+fn the_end_waits_for_nobody() {
+    let env = Env::busybox();
+    for options in [&[][..], &["--rm"]] {
+        let head = ["run", "--name", "box", "--network", "none"];
+        let script = ["busybox", "sh", "-c", "echo begun >&2; yes"];
+        let mut child = env.spawn([&head[..], options, &script].concat());
+        let mut output = child.stdout.take().unwrap();
+        let mut first = [0; 2];
+        output.read_exact(&mut first).unwrap();
+        // It does not read any more; the log grows until all is full.
+        let mut last = 0;
+        assert!(eventually(20, || {
+            let now = env.wherry(["logs", "box"]).stdout.len();
+            now > 65536 && std::mem::replace(&mut last, now) == now
+        }));
+        env.ok(["kill", "box"]);
+        assert!(eventually(20, || state(&env, "box") != "running"));
+        let log = env.wherry(["logs", "box"]).stdout;
+        let mut rest = Vec::new();
+        output.read_to_end(&mut rest).unwrap();
+        assert_eq!(wait(&mut child, 20), Some(137));
+        if options.is_empty() {
+            assert_eq!(log.len(), rest.len() + 2);
+            env.ok(["rm", "box"]);
+        }
+    }
+}
+
+mod as_root {
+    use super::*;
+    use crate::support::user;
+
+    #[test]
+    fn not_to_one_that_is_paused() {
+        user::require_root();
+        let env = Env::busybox();
+        detached(&env, &[], &["sleep", "600"]);
+        env.ok(["pause", "box"]);
+        env.wherry(["attach", "box"])
+            .status(1)
+            .says("You cannot attach to a paused container, unpause it first");
+        env.ok(["unpause", "box"]);
+    }
+
+    /// By the socket's mode, by its directory, and by the monitor itself.
+    #[test]
+    fn nobody_else_attaches() {
+        user::require_root();
+        let env = Env::busybox();
+        let ticks = "while :; do echo tick; sleep 0.05; done";
+        let id = detached(&env, &[], &["sh", "-c", ticks]);
+        let door = env.run_dir().join("wherry/containers").join(&id);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
+        assert_eq!(mode(&door.join("attach")), 0o600);
+        assert_eq!(mode(&door), 0o700);
+        // Open to all, it is the monitor who refuses.
+        for open in door.ancestors().take(4).chain([&*door.join("attach")]) {
+            std::fs::set_permissions(open, Permissions::from_mode(0o777)).unwrap();
+        }
+        let script = format!(
+            "import os, socket\nos.chdir('{}')\n\
+             s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\ns.settimeout(20)\n\
+             s.connect('attach')\n\
+             try:\n s.send(bytes([11, 7])); print(len(s.recv(99)))\n\
+             except OSError: print(0)",
+            door.display()
+        );
+        let ask = |user: &str| {
+            let mut python = env.command("setpriv");
+            python.args(["--reuid", user, "--clear-groups", "python3", "-c", &script]);
+            run(python, b"", 60).ok().text()
+        };
+        assert_ne!(ask("0"), "0\n");
+        assert_eq!(ask("65534"), "0\n");
+    }
 }
 
 /// Row S80: memory and descriptors of a monitor that many come to.
