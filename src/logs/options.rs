@@ -126,8 +126,8 @@ fn caps(driver: &str, given: &BTreeMap<String, String>) -> Result<Caps> {
             // Docker's word for "never" is -1.
             "max-size" if value == "-1" => caps.max_size = 0,
             "max-size" => {
-                let bytes = size::parse(value).map_err(|_| invalid(key, value))?;
-                caps.max_size = u64::try_from(bytes).map_err(|_| invalid(key, value))?;
+                caps.max_size =
+                    u64::try_from(size::parse(value)?).map_err(|_| invalid(key, value))?;
             }
             "max-file" => {
                 let count = value.parse().map_err(|_| invalid(key, value))?;
@@ -272,11 +272,7 @@ mod tests {
                 "max-size=1",
                 "unknown log opt 'max-size' for journald log driver",
             ),
-            (
-                "",
-                "max-size=x",
-                "invalid value for log option \"max-size\": x",
-            ),
+            ("", "max-size=x", "invalid size: 'x'"),
             ("", "max-file=0", "max-file cannot be less than 1"),
             (
                 "",
