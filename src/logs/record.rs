@@ -1,6 +1,7 @@
 //! One record of the log as it is read back.
 
 use super::Stream;
+use super::lines::BEGIN;
 use base64::Engine;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -36,6 +37,9 @@ struct Stored<'a> {
 impl<'a> Record<'a> {
     /// `line` without its newline; `None` when it is not a whole record.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
+        if let Some(record) = Self::plain(line) {
+            return Some(record);
+        }
         let stored: Stored = serde_json::from_slice(line).ok()?;
         let stream = match stored.stream {
             "stdout" => Stream::Stdout,
@@ -57,6 +61,37 @@ impl<'a> Record<'a> {
             time: stored.time.parse().ok()?,
             bytes,
             attrs: stored.attrs,
+        })
+    }
+
+    /// Most records have but one escape, the newline at their end, and no
+    /// further fields: they need no parser for all of JSON.
+    fn plain(line: &'a [u8]) -> Option<Self> {
+        let rest = line.strip_prefix(BEGIN)?;
+        let (text, rest) = rest.split_at(memchr::memchr2(b'"', b'\\', rest)?);
+        let (ends, rest) = match rest.strip_prefix(b"\\n\"") {
+            Some(rest) => (true, rest),
+            None => (false, rest.strip_prefix(b"\"")?),
+        };
+        let rest = rest.strip_prefix(b",\"stream\":\"std")?;
+        let (stream, rest) = match rest.strip_prefix(b"out") {
+            Some(rest) => (Stream::Stdout, rest),
+            None => (Stream::Stderr, rest.strip_prefix(b"err")?),
+        };
+        let time = rest.strip_prefix(b"\",\"time\":\"")?.strip_suffix(b"\"}")?;
+        let control = text.iter().fold(false, |found, &b| found | (b < b' '));
+        if control || std::str::from_utf8(text).is_err() {
+            return None;
+        }
+        let mut bytes = Cow::Borrowed(text);
+        if ends {
+            bytes = Cow::Owned([text, b"\n"].concat());
+        }
+        Some(Self {
+            stream,
+            time: std::str::from_utf8(time).ok()?.parse().ok()?,
+            bytes,
+            attrs: BTreeMap::new(),
         })
     }
 
@@ -84,6 +119,38 @@ mod tests {
         assert_eq!(record.attrs["k"], "v");
         assert_eq!(fixed_time(record.time), "2026-01-02T03:04:05.120000000Z");
         assert!(record.ends_line());
+    }
+
+    /// The short way gives what the long one gives, or nothing.
+    #[test]
+    fn two_ways_one_record() {
+        let time = "\"time\":\"2026-01-02T03:04:05.12Z\"";
+        let mut plain = 0;
+        for text in [
+            "", "\\n", "a b\\n", "ä€", "x\\ty\\n", "\\\\n", "\\\"\\n", "a\\nb\\n", "\u{1}",
+            "\\u000a",
+        ] {
+            for rest in [
+                format!("\"stream\":\"stdout\",{time}}}"),
+                format!("\"stream\":\"stderr\",{time}}}"),
+                format!("\"stream\":\"stdout\",\"attrs\":{{\"a\":\"b\"}},{time}}}"),
+                format!("\"stream\":\"stdout\",{time},\"raw\":\"/w==\"}}"),
+                format!("\"stream\":\"stdin\",{time}}}"),
+                format!("\"stream\":\"stdout\",{time}}}}}"),
+                "\"stream\":\"stdout\",\"time\":\"now\"}".into(),
+            ] {
+                let line = format!("{{\"log\":\"{text}\",{rest}");
+                let short = Record::plain(line.as_bytes());
+                plain += usize::from(short.is_some());
+                let long = serde_json::from_str::<Stored>(&line).is_ok();
+                assert!(long || short.is_none(), "{line}");
+                if let Some(short) = short {
+                    let spaced = line.replacen(':', ": ", 1);
+                    assert_eq!(Record::parse(spaced.as_bytes()), Some(short), "{line}");
+                }
+            }
+        }
+        assert_eq!(plain, 8);
     }
 
     #[test]

@@ -121,6 +121,7 @@ fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) -> boo
     }
     // Now others may enter; nobody who was told of the start waits for this.
     record(&job, &mut state, |state| state.starting = false);
+    crate::sys::memory::release_code();
     let ended = life.run();
     if job.plan.shares_processes() {
         end_orphans();

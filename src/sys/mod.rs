@@ -9,6 +9,7 @@ pub mod caps;
 pub mod clone;
 pub mod cmsg;
 pub mod cred;
+pub mod memory;
 pub mod mount;
 pub mod ns;
 pub mod pidfd;

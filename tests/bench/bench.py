@@ -235,7 +235,28 @@ class Scenario:
         self.before, self.after = before or (lambda e: None), after or (lambda e: None)
 
 
-def scenarios(registry):
+def lines(root):
+    """200 MB of numbered lines."""
+    path = root / "lines"
+    with path.open("w") as out:
+        for n in range(2_250_000):
+            out.write(f"{n:08} the quick brown fox jumps over the lazy dog, and then it does it again and again\n")
+    return path
+
+
+def write_log(engine, image, path):
+    """Milliseconds for a container that writes the file to its standard output."""
+    engine.run("rm", "-f", "bench-log", check=False)
+    driver = {"podman": "k8s-file"}.get(engine.name, "json-file")
+    began = time.perf_counter()
+    engine.run("run", "-d", "--name", "bench-log", "--network", "none", "--log-driver", driver, "--log-opt",
+               "max-size=1g", "-v", f"{path}:/lines:ro", image, "cat", "/lines")
+    engine.run("wait", "bench-log")
+    engine.made.append("bench-log")
+    return (time.perf_counter() - began) * 1000
+
+
+def scenarios(registry, root):
     box, none = f"{registry}/box:latest", ("--network", "none")
 
     def hundred(engine):
@@ -261,6 +282,11 @@ def scenarios(registry):
     yield Scenario("20 run --rm at once", 5,
                    lambda e: together(e, 20, "run", "--rm", *none, box, "true"))
     yield Scenario("memory per idle container", 1, lambda e: ten_monitors(e, box), unit="KiB PSS")
+    yield Scenario("200 MB of lines into the log", 3, lambda e: write_log(e, box, root / "lines"))
+    yield Scenario("200 MB of lines read back", 3, lambda e: e.time("logs", "bench-log"),
+                   lambda e: write_log(e, box, root / "lines"))
+    yield Scenario("logs --tail 100 of them", 20, lambda e: e.time("logs", "--tail", "100", "bench-log"),
+                   lambda e: write_log(e, box, root / "lines"), lambda e: e.run("rm", "-f", "bench-log"))
     for packing in ("gzip", "zstd"):
         name = f"{registry}/big-{packing}:latest"
 
@@ -331,9 +357,11 @@ def main():
     registry, engines, bad = None, [], False
     try:
         registry = Registry(root)
-        chosen = [s for s in scenarios(registry.host) if re.search(options.only, s.name)]
+        chosen = [s for s in scenarios(registry.host, root) if re.search(options.only, s.name)]
         write_image(root / "box", [busybox()], "gzip")
         registry.push(root / "box", "box")
+        if any("lines" in s.name or "logs" in s.name for s in chosen):
+            lines(root)
         if any(s.name.startswith("pull") for s in chosen):
             print("making the 600 MB images")
             layers = big()

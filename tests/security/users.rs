@@ -30,6 +30,10 @@ fn user_texts() {
         ("alice", "1001\n1002\n1002 10"),
         ("alice:wheel", "1001\n10\n10"),
         ("1001", "1001\n1002\n1002 10"),
+        ("0:", "0\n0\n0"),
+        (":", "0\n0\n0"),
+        ("65534", "65534\n0\n0"),
+        ("root:7", "0\n7\n7"),
     ] {
         let mut options = vec![];
         if !text.is_empty() {
@@ -38,6 +42,12 @@ fn user_texts() {
         let by_exec = cage.exec(&options, "box", &id);
         assert_eq!(by_exec, expected, "exec -u {text:?}");
         assert_eq!(cage.ok(&options, &id), expected, "run -u {text:?}");
+    }
+    // An id as good as any, which a user's containers do not have.
+    let large = cage.run(&["-u", "2147483648"], &["id", "-u"]);
+    match nix::unistd::geteuid().is_root() {
+        true => assert_eq!((large.status, large.text().trim_end()), (0, "2147483648")),
+        false => assert_eq!((large.status, large.text().trim_end()), (125, "")),
     }
     for text in [
         "-1",
@@ -61,6 +71,12 @@ fn user_texts() {
         "r\u{f6}\u{f6}t",
         "\n0",
         "0\n",
+        ":0x0",
+        "root:+0",
+        "1e3",
+        "\u{661}",
+        "1,2",
+        "alice:alice:",
     ] {
         let option = format!("--user={text}");
         let run = cage.run(&[&option], &id);

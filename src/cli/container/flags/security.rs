@@ -83,7 +83,7 @@ impl SecurityFlags {
         if !ipc.is_empty() {
             host.ipc_mode = ipc;
         }
-        host.userns_mode = mode(self.userns, "--userns: invalid USER mode", &["host"], false)?;
+        host.userns_mode = userns(self.userns)?;
         host.uts_mode = mode(
             self.uts,
             "--uts: invalid UTS mode",
@@ -115,6 +115,19 @@ fn mode(given: Option<String>, invalid: &str, known: &[&str], join: bool) -> Res
     } else {
         Err(Error::usage(invalid))
     }
+}
+
+/// Docker's modes; podman's others are known by name.
+fn userns(given: Option<String>) -> Result<String> {
+    let given = given.unwrap_or_default();
+    let word = given.split(':').next().unwrap_or_default();
+    if matches!(word, "keep-id" | "nomap" | "auto") {
+        return Err(Error::unsupported(format!(
+            "--userns {word} is not supported: an image's files have the ids that they were unpacked with"
+        ))
+        .hint("without root, what is yours on the host belongs to root in the container"));
+    }
+    mode(Some(given), "--userns: invalid USER mode", &["host"], false)
 }
 
 /// Docker's forms `key=value`, `key:value` and bare `no-new-privileges`; a
