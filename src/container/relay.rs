@@ -127,9 +127,17 @@ impl Relay<'_> {
     fn run(&mut self, peer: &mut dyn Peer) -> Result<Outcome> {
         let mut buffer = vec![0; MAX_PAYLOAD + 1];
         loop {
+            if self.interrupts >= ENOUGH {
+                return Ok(Outcome::Interrupted);
+            }
             let (signalled, input, ready) = self.wait(peer)?;
             if signalled {
+                // We may have been stopped: what was ready may not be any more.
                 self.take_signals(peer)?;
+                continue;
+            }
+            if input && self.pass_input(peer, &mut buffer[..MAX_PAYLOAD])? {
+                return Ok(Outcome::Detached);
             }
             for index in ready {
                 match peer.receive(index, &mut buffer)? {
@@ -138,12 +146,6 @@ impl Relay<'_> {
                     Event::Exited(status) => return Ok(Outcome::Exited(status)),
                     Event::Nothing => {}
                 }
-            }
-            if self.interrupts >= ENOUGH {
-                return Ok(Outcome::Interrupted);
-            }
-            if input && self.pass_input(peer, &mut buffer[..MAX_PAYLOAD])? {
-                return Ok(Outcome::Detached);
             }
             let Attach { stdout, stderr, .. } = self.options.attach;
             if !self.stdin_open && !stdout && !stderr && peer.takes_input() {

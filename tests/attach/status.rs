@@ -132,7 +132,7 @@ fn chosen_streams() {
         );
     }
     env.wherry(["run", "-d", "-a", "stdout", "busybox"])
-        .status(125)
+        .status(1)
         .says("cannot specify both --attach and --detach");
     env.wherry(["run", "-a", "stdall", "busybox"]).status(125);
 }
