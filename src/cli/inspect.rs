@@ -142,13 +142,58 @@ fn show(front: &Front, names: &[String], format: Option<&str>, find: &Find<'_>) 
     Ok(worst.unwrap_or(0))
 }
 
+/// The document with what it leaves out.
+fn completed(mut document: Value) -> Value {
+    for (place, key, empty) in LEFT_OUT {
+        let object = document.pointer_mut(place).and_then(Value::as_object_mut);
+        if let Some(object) = object.filter(|o| !o.contains_key(*key)) {
+            let value = match empty {
+                Empty::Null => Value::Null,
+                Empty::Text => Value::from(""),
+                Empty::Truth => Value::from(false),
+            };
+            object.insert((*key).to_string(), value);
+        }
+    }
+    document
+}
+
+/// How a field looks to a template when it is left out.
+#[derive(Clone, Copy)]
+enum Empty {
+    Null,
+    Text,
+    Truth,
+}
+
+/// What a document leaves out when it is empty, and a template may ask for
+/// all the same (`{{if .State.Health}}`).
+const LEFT_OUT: &[(&str, &str, Empty)] = &[
+    ("/State", "Health", Empty::Null),
+    ("/Config", "ExposedPorts", Empty::Null),
+    ("/Config", "Healthcheck", Empty::Null),
+    ("/Config", "MacAddress", Empty::Text),
+    ("/Config", "NetworkDisabled", Empty::Truth),
+    ("/Config", "OnBuild", Empty::Null),
+    ("/Config", "Shell", Empty::Null),
+    ("/Config", "StopSignal", Empty::Text),
+    ("/Config", "StopTimeout", Empty::Null),
+    ("/HostConfig", "Annotations", Empty::Null),
+    ("/HostConfig", "Init", Empty::Null),
+    ("/HostConfig", "Mounts", Empty::Null),
+    ("/HostConfig", "StorageOpt", Empty::Null),
+    ("/HostConfig", "Sysctls", Empty::Null),
+    ("/HostConfig", "Tmpfs", Empty::Null),
+];
+
 /// One line per object; an error ends the list. An empty line stands for no
 /// object at all.
 fn rendered(template: &Template, found: &[Value]) -> (String, Option<Error>) {
     let mut text = String::new();
     let mut error = None;
     for document in found {
-        match template.render(document) {
+        let document = completed(document.clone());
+        match template.render(&document) {
             Ok(line) => text.push_str(&format!("{line}\n")),
             Err(e) => {
                 error = Some(e.within("template parsing error"));

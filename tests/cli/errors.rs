@@ -61,7 +61,7 @@ fn wrong_command_lines() {
             "run -v a/b:/x x",
             "run --tmpfs /b -v /a:/b x",
             "run --network foo x",
-            "run --network container:x y",
+            "run --network container: y",
             "run -m abc x",
             "run --ulimit foo x",
             "run --add-host a x",

@@ -24,8 +24,7 @@ pub struct Case {
     /// `:stdout`, `:stderr`.
     pub stdout: Stdout,
     pub stderr: Stderr,
-    /// `? PART ROW`: what differs, and its row in docs/compat.md. Until
-    /// `? later WHAT` is there the case is not run.
+    /// `? PART ROW`: what differs, and its row in docs/compat.md.
     pub known: Vec<(String, String)>,
     pub recorded: Answer,
 }
@@ -92,11 +91,6 @@ pub fn parse(text: &str) -> Vec<Item> {
 }
 
 impl Case {
-    /// Waits for a command that is not there yet: recorded, not run.
-    pub fn later(&self) -> bool {
-        self.known.iter().any(|(part, _)| part == "later")
-    }
-
     fn read(&mut self, mark: &str, rest: &str, number: usize) {
         match (mark, rest.split_once(' ').unwrap_or((rest, ""))) {
             ("|", _) => self.stdin += &format!("{rest}\n"),
@@ -105,7 +99,7 @@ impl Case {
             (":stdout", ("any", "")) => self.stdout = Stdout::Any,
             (":stderr", ("any", "")) => self.stderr = Stderr::Any,
             (":stderr", ("says", phrase)) => self.stderr = Stderr::Says(phrase.into()),
-            ("?", (part @ ("status" | "stdout" | "stderr" | "later"), row)) if !row.is_empty() => {
+            ("?", (part @ ("status" | "stdout" | "stderr"), row)) if !row.is_empty() => {
                 self.known.push((part.into(), row.into()));
             }
             ("=", _) => self.recorded.status = rest.parse().expect("a status"),

@@ -90,9 +90,10 @@ pub fn network(text: &str) -> Result<String> {
         {
             Ok(name.into())
         }
-        _ => Err(Error::unsupported(
-            "not supported yet; bridge, host and none are",
-        )),
+        "container:" => Err(Error::usage("invalid container format container:<name|id>")),
+        _ => Err(Error::not_found(format!(
+            "network {name} not found: there are bridge, host, none and container:<name|id>"
+        ))),
     }
 }
 
