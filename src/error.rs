@@ -5,6 +5,7 @@
 //! message is one sentence without a full stop that names the object and ends
 //! in the cause; the hint says what the user can do about it.
 
+use crate::host::Need;
 use std::fmt;
 
 /// What sort of failure happened.
@@ -218,8 +219,8 @@ fn from_io(e: &std::io::Error, message: String) -> Error {
     };
     let error = Error::new(kind, format!("{message}: {}", reason(e)));
     match e.raw_os_error() {
-        Some(libc::ENOSPC | libc::EDQUOT) => error
-            .hint("free some space, for example with `wherry rmi IMAGE` or `wherry rm CONTAINER`"),
+        Some(libc::ENOSPC | libc::EDQUOT) => error.hint(Need::DiskSpace.hint()),
+        Some(libc::EMFILE) => error.hint(Need::OpenFiles.hint()),
         _ => error,
     }
 }

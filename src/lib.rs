@@ -9,6 +9,7 @@
 // L0
 pub mod error;
 pub mod fs;
+pub mod host;
 pub mod paths;
 pub mod sys;
 pub mod text;
@@ -31,5 +32,6 @@ pub mod monitor;
 pub mod transfer;
 // L4
 pub mod container;
+pub mod doctor;
 // L6
 pub mod cli;

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 
 /// Modules with their layers, lowest first.
 const LAYERS: &[&[&str]] = &[
-    &["error", "paths", "text", "fs", "sys"],
+    &["error", "paths", "text", "fs", "sys", "host"],
     &["image", "config", "userns", "cgroup", "logs", "output"],
     &[
         "record", "registry", "store", "runtime", "network", "volume",
     ],
     &["engine", "transfer", "monitor"],
-    &["container", "build"],
+    &["container", "build", "doctor"],
     &["compose"],
     &["cli", "api", "oci"],
 ];
@@ -25,6 +25,8 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("text", "error"),
     ("fs", "error"),
     ("sys", "error"),
+    // What an error advises.
+    ("error", "host"),
     // registries.conf speaks of image references.
     ("config", "image"),
 ];

@@ -3,6 +3,7 @@
 use super::io::Io;
 use super::place::Place;
 use crate::error::{Error, Result};
+use crate::host::Need;
 use libcgroups::common::{CgroupManager, ControllerOpt};
 use oci_spec::runtime::{
     LinuxCpuBuilder, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder,
@@ -157,31 +158,25 @@ impl Limits {
     }
 }
 
-const NO_PLACE: &str = "no cgroup is delegated to you: run it in `systemd-run --user --scope`, or log in through systemd";
-
 /// What `option` is about needs a cgroup of one's own.
 pub fn no_place(option: &str) -> Error {
     Error::unsupported(format!(
         "cannot do what {option} asks for: there is no cgroup that you may make others in"
     ))
-    .hint(NO_PLACE)
+    .hint(Need::Delegation.hint())
 }
 
 fn missing(option: &str, controller: &str, has_place: bool) -> Error {
     let error = Error::unsupported(format!(
         "cannot hold the container to {option}: the cgroup controller \"{controller}\" is not available"
     ));
-    if super::place::v2_mount().is_none_or(|m| m.ends_with("unified")) {
-        return error.hint(
-            "this host uses cgroup v1; boot it with systemd.unified_cgroup_hierarchy=1 for limits",
-        );
+    if super::is_version1() {
+        return error.hint(Need::CgroupVersion2.hint());
     }
     if !has_place {
-        return error.hint(NO_PLACE);
+        return error.hint(Need::Delegation.hint());
     }
-    error.hint(format!(
-        "as root, `systemctl edit user@.service` and add: [Service] Delegate=cpu cpuset io memory pids (\"{controller}\" is what is missing), then log in again"
-    ))
+    error.hint(Need::Controllers.hint())
 }
 
 #[cfg(test)]

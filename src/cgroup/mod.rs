@@ -9,7 +9,7 @@ pub mod io;
 pub mod limits;
 mod place;
 
-pub use place::{Place, is_path};
+pub use place::{Place, controllers, is_path, is_version1};
 
 use std::path::Path;
 

@@ -55,6 +55,18 @@ impl Place {
     }
 }
 
+/// The controllers that the caller's containers could have, without making
+/// anything. `None`: no cgroup is his.
+pub fn controllers() -> Option<Vec<String>> {
+    Some(read_words(&parent()?.join("cgroup.controllers")))
+}
+
+/// Whether the controllers are those of version 1 (all of them, or on a hybrid
+/// host).
+pub fn is_version1() -> bool {
+    v2_mount().is_none_or(|mount| mount.ends_with("unified"))
+}
+
 /// A path that leads nowhere else: what `--cgroup-parent` may be.
 pub fn is_path(text: &str) -> bool {
     let plain = |word: &str| word != "." && word != ".." && !word.bytes().any(|b| b < b' ');

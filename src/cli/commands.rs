@@ -27,6 +27,7 @@ use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
 use super::registry::login::LoginArgs;
 use super::registry::logout::LogoutArgs;
 use super::system::df::DfArgs;
+use super::system::doctor::DoctorArgs;
 use super::system::version::VersionArgs;
 use super::verb::Entry;
 
@@ -183,6 +184,11 @@ pub static COMMANDS: &[Entry] = &[
     ),
     Entry::of::<LoginArgs>(&["login"], &["[SERVER]"], "Authenticate to a registry"),
     Entry::of::<LogoutArgs>(&["logout"], &["[SERVER]"], "Log out from a registry"),
+    Entry::of::<DoctorArgs>(
+        &["doctor"],
+        &[""],
+        "Check that this host has what containers need",
+    ),
     Entry::of::<DfArgs>(&["system df"], &[""], "Show disk usage"),
     Entry::of::<VersionArgs>(&["version"], &[""], "Show the version information").common(),
 ];

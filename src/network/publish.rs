@@ -3,6 +3,7 @@
 //! exists, so that a port that is taken leaves nothing behind.
 
 use crate::error::{Error, Kind, Result, reason};
+use crate::host::Need;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind as bind_socket, listen,
@@ -271,10 +272,7 @@ fn refusal(
     let why = reason(&std::io::Error::from(e));
     let error = Error::conflict(format!("listen {protocol}{family} {host}: bind: {why}"));
     match e {
-        Errno::EACCES => error.with_kind(Kind::Denied).hint(format!(
-            "ports below the sysctl net.ipv4.ip_unprivileged_port_start are root's; publish a higher one, or as root: sysctl net.ipv4.ip_unprivileged_port_start={}",
-            host.port()
-        )),
+        Errno::EACCES => error.with_kind(Kind::Denied).hint(Need::LowPorts(host.port()).hint()),
         Errno::EADDRINUSE => error.hint("another program listens there: `ss -lp` names it; without a host port -p takes a free one"),
         _ => error,
     }

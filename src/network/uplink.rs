@@ -9,6 +9,7 @@
 //! monitor, or the next command when the monitor was killed) calls [`stop`].
 
 use crate::error::{Context, Error, Result};
+use crate::host::Need;
 use crate::sys::{pidfd, procfs, program};
 use std::fs::File;
 use std::io::Read;
@@ -95,8 +96,10 @@ impl Uplink {
         let programs: Vec<_> = pasta.into_iter().chain(slirp).collect();
         match programs.is_empty() {
             false => Ok(Self { programs }),
-            true => Err(Error::unsupported("no way out for the container: neither pasta nor slirp4netns is installed")
-                .hint("install the package passt (or slirp4netns), or use --network none or --network host")),
+            true => Err(Error::unsupported(
+                "no way out for the container: neither pasta nor slirp4netns is installed",
+            )
+            .hint(Need::Uplink.hint())),
         }
     }
 
@@ -105,6 +108,12 @@ impl Uplink {
     pub fn start(&self, target: Target) -> Result<Starting> {
         launch(self.programs.clone(), target)
     }
+}
+
+/// Names of the helpers that this host has, the better one first.
+pub fn installed() -> Vec<&'static str> {
+    let programs = Uplink::find().map_or_else(|_| Vec::new(), |uplink| uplink.programs);
+    programs.iter().map(|program| program.kind.name()).collect()
 }
 
 impl Starting {
@@ -263,7 +272,7 @@ fn no_way_out(reasons: &[String]) -> Error {
     let usable = File::options().read(true).write(true).open(tun).is_ok();
     let hint = match usable {
         true => "`ip route` on the host shows whether there is a default route".to_string(),
-        false => format!("{tun} cannot be opened: as root, `modprobe tun` and `chmod 0666 {tun}`"),
+        false => Need::TunDevice.hint(),
     };
     let message = format!(
         "the container has no way out ({}), only its loopback interface",

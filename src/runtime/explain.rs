@@ -3,6 +3,8 @@
 use super::plan::{Mount, Plan, Process, Root, Source, Step as TreeStep};
 use super::sync::{Failure, MAX_GROUPS, Step};
 use crate::error::{Error, Kind, reason};
+use crate::host::Need;
+use crate::userns::map::lacking;
 use nix::errno::Errno;
 use std::ffi::CStr;
 
@@ -14,7 +16,7 @@ pub fn clone(errno: Errno) -> Error {
     ));
     match errno {
         Errno::ENOSPC | Errno::EUSERS => {
-            error.hint("a limit of /proc/sys/user/max_*_namespaces is reached; raise it or stop containers")
+            error.hint(Need::NamespaceLimit.hint())
         }
         Errno::EPERM => error.hint("the kernel, or a container around this one, does not allow new namespaces"),
         Errno::EAGAIN => error.hint("the limit of processes (ulimit -u) is reached"),
@@ -90,22 +92,47 @@ pub fn process_failure(process: &Process, failure: Failure) -> Error {
         Step::Exec => exec(process, errno),
         Step::Limits => limits(process, usize::from(item), errno),
         Step::User => internal("cannot become the container's user", errno)
-            .hint("the id is not mapped: see that /etc/subuid and /etc/subgid give you 65536 ids"),
+            .hint(lacking().unwrap_or(Need::MoreSubordinateIds).hint()),
         Step::Directory => Error::new(
-            if errno == Errno::EACCES { Kind::Denied } else { Kind::Invalid },
-            format!("cannot change to working directory \"{}\": {}", show(&process.directory), text(errno)),
+            if errno == Errno::EACCES {
+                Kind::Denied
+            } else {
+                Kind::Invalid
+            },
+            format!(
+                "cannot change to working directory \"{}\": {}",
+                show(&process.directory),
+                text(errno)
+            ),
         ),
         Step::DirectoryOutside => Error::new(
             Kind::Denied,
-            format!("working directory \"{}\" is outside of the container", show(&process.directory)),
+            format!(
+                "working directory \"{}\" is outside of the container",
+                show(&process.directory)
+            ),
         ),
-        Step::Stub => internal("cannot run the start program", errno)
-            .hint("sysctl vm.memfd_noexec must not be 2, and a custom seccomp profile must allow execve and execveat"),
-        Step::Keyring => internal("cannot give the container a session keyring of its own", errno)
-            .hint("sysctl kernel.keys.maxkeys limits the keys of a user"),
+        Step::Stub => internal("cannot run the start program", errno).hint(stub()),
+        Step::Keyring => internal(
+            "cannot give the container a session keyring of its own",
+            errno,
+        )
+        .hint(Need::Keys.hint()),
         Step::Seccomp => internal("cannot load the seccomp filter", errno),
         Step::Terminal => internal("cannot make the container's terminal", errno),
-        other => internal(&format!("cannot start the container's process ({other:?})"), errno),
+        other => internal(
+            &format!("cannot start the container's process ({other:?})"),
+            errno,
+        ),
+    }
+}
+
+/// What keeps a program in memory from being run.
+fn stub() -> String {
+    let set = std::fs::read_to_string("/proc/sys/vm/memfd_noexec").unwrap_or_default();
+    match set.trim() {
+        "2" => Need::ProgramsInMemory.hint(),
+        _ => "a custom seccomp profile must allow execve and execveat".into(),
     }
 }
 

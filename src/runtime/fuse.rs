@@ -10,6 +10,7 @@
 
 use super::plan::Root;
 use crate::error::{Context, Error, Result, reason};
+use crate::host::Need;
 use crate::sys::clone::{self, Fork};
 use crate::sys::procfs::Process;
 use crate::sys::{cmsg, cred, mount, pidfd, program, signal};
@@ -71,9 +72,9 @@ pub fn serve(root: &Root, refusal: Errno, run_dir: &Path) -> Result<(OwnedFd, Se
                 None => {
                     let _ = pidfd::reap(&server.pidfd);
                     let cause = String::from_utf8_lossy(&text[..n]).into_owned();
-                    Err(refused(Error::unsupported(cause).hint(
-                        "as root, `modprobe fuse` and `chmod 0666 /dev/fuse`",
-                    )))
+                    Err(refused(
+                        Error::unsupported(cause).hint(Need::FuseDevice.hint()),
+                    ))
                 }
             }
         }
@@ -143,11 +144,8 @@ fn save(pid: i32, run_dir: &Path) -> Result<()> {
 }
 
 fn find() -> Result<PathBuf> {
-    program::find(&program::DIRECTORIES.map(Path::new), PROGRAM).ok_or_else(|| {
-        Error::unsupported("not installed").hint(
-            "install the package fuse-overlayfs, or put the data directory (WHERRY_ROOT) on ext4, xfs or btrfs",
-        )
-    })
+    program::find(&program::DIRECTORIES.map(Path::new), PROGRAM)
+        .ok_or_else(|| Error::unsupported("not installed").hint(Need::Overlay.hint()))
 }
 
 /// Both causes in one sentence.

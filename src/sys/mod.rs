@@ -13,6 +13,7 @@ pub mod memory;
 pub mod mount;
 pub mod ns;
 pub mod pidfd;
+pub mod probe;
 pub mod procfs;
 pub mod program;
 pub mod pty;

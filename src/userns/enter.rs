@@ -5,6 +5,7 @@ use super::map::{Maps, Writing};
 use super::monitors;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock::{self, Lock};
+use crate::host::Need;
 use crate::paths::Paths;
 use crate::sys::clone::{self, Fork};
 use crate::sys::ns;
@@ -146,27 +147,34 @@ fn hold(read: OwnedFd) -> ! {
 
 /// Says which switch of the host forbids user namespaces.
 fn userns_refused(errno: nix::errno::Errno) -> Error {
-    let read = |path: &str| {
-        std::fs::read_to_string(path)
-            .unwrap_or_default()
-            .trim()
-            .to_string()
-    };
-    let error = Error::new(
+    Error::new(
         Kind::Denied,
         format!(
             "cannot make a user namespace: {}",
             crate::error::reason(&errno.into())
         ),
-    );
-    if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" {
-        return error.hint("AppArmor forbids it on this host; `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` allows it");
+    )
+    .hint(refusal(errno).hint())
+}
+
+/// What it is that forbids them.
+pub fn refusal(errno: nix::errno::Errno) -> Need {
+    let is = |path: &str, value: &str| {
+        std::fs::read_to_string(path).is_ok_and(|text| text.trim() == value)
+    };
+    if matches!(errno, nix::errno::Errno::ENOSPC | nix::errno::Errno::EUSERS)
+        || is("/proc/sys/user/max_user_namespaces", "0")
+    {
+        return Need::NamespaceLimit;
     }
-    if read("/proc/sys/kernel/unprivileged_userns_clone") == "0" {
-        return error.hint("`sudo sysctl kernel.unprivileged_userns_clone=1` allows it");
+    if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        return Need::UnprivilegedNamespaces;
     }
-    if read("/proc/sys/user/max_user_namespaces") == "0" {
-        return error.hint("`sudo sysctl user.max_user_namespaces=15000` allows it");
+    if is(
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+    ) {
+        return Need::AppArmorRule;
     }
-    error.hint("the kernel needs CONFIG_USER_NS, and a surrounding container must allow it")
+    Need::UserNamespaces
 }

@@ -3,7 +3,8 @@
 
 use super::subid::{self, Owner, Range};
 use crate::error::{Context, Error, Kind, Result};
-use std::os::unix::fs::MetadataExt;
+use crate::host::Need;
+use crate::sys::{program, xattr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -77,6 +78,19 @@ impl Maps {
     }
 }
 
+/// Why containers of the caller have fewer ids than they may want.
+pub fn lacking() -> Option<Need> {
+    if helper("newuidmap").is_none() || helper("newgidmap").is_none() {
+        return Some(Need::MapTools);
+    }
+    let (users, groups) = Maps::of_caller().ok()?.counts();
+    match users.min(groups) {
+        1 => Some(Need::SubordinateIds),
+        count if count <= WANTED => Some(Need::MoreSubordinateIds),
+        _ => None,
+    }
+}
+
 /// Maps that are being written.
 pub struct Writing(Option<(Child, Child)>);
 
@@ -123,20 +137,14 @@ fn limited(ranges: Vec<Range>) -> Vec<Range> {
     kept
 }
 
-/// A set-uid helper in a fixed directory that only root can write: PATH is not
-/// asked (CVE-2025-15558 class).
 fn helper(name: &str) -> Option<PathBuf> {
-    ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"]
-        .iter()
-        .map(|dir| Path::new(dir).join(name))
-        .find(|path| {
-            std::fs::metadata(path)
-                .is_ok_and(|m| m.is_file() && m.uid() == 0 && m.mode() & 0o022 == 0)
-        })
+    program::find(&program::DIRECTORIES.map(Path::new), name)
 }
 
 fn start_helper(name: &str, pid: i32, own: u32, ranges: &[Range]) -> Result<Child> {
-    let path = helper(name).ok_or_else(|| missing(name))?;
+    let path = helper(name).ok_or_else(|| {
+        Error::not_found(format!("{name} is not installed")).hint(Need::MapTools.hint())
+    })?;
     let mut command = Command::new(path);
     command
         .arg(pid.to_string())
@@ -168,18 +176,25 @@ fn finish_helper(name: &str, child: Child, file: &str) -> Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
+    let need = match helper(name).is_some_and(|path| !has_rights(&path)) {
+        true => Need::MapToolRights,
+        false => Need::OwnSubordinateIds,
+    };
     Err(Error::new(
         Kind::Denied,
-        format!("{name} refused your subordinate ids: {}", said.trim()),
+        format!("{name} refused your ids of {file}: {}", said.trim()),
     )
-    .hint(format!(
-        "see that {file} gives you a range that is yours alone, for example with `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER`"
-    )))
+    .hint(need.hint()))
 }
 
-fn missing(name: &str) -> Error {
-    Error::not_found(format!("{name} is not installed"))
-        .hint("install the package uidmap (Debian, Ubuntu) or shadow-utils")
+/// Whether newuidmap or newgidmap may do its work: by the set-uid bit, or by
+/// file capabilities.
+pub fn has_rights(program: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::File::open(program).is_ok_and(|file| {
+        file.metadata().is_ok_and(|meta| meta.mode() & 0o4000 != 0)
+            || xattr::get(&file, c"security.capability").is_ok_and(|value| value.is_some())
+    })
 }
 
 #[cfg(test)]

@@ -28,6 +28,10 @@ impl Owner {
         });
         Self { uid, name }
     }
+
+    fn is(&self, who: &str) -> bool {
+        who == self.uid.to_string() || self.name.as_deref() == Some(who)
+    }
 }
 
 /// The ranges of `owner` in `path`, in the file's order; none when the file is
@@ -42,18 +46,25 @@ pub fn ranges(path: &Path, owner: &Owner) -> Result<Vec<Range>> {
 }
 
 fn parse(text: &str, owner: &Owner) -> Vec<Range> {
-    let uid = owner.uid.to_string();
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.trim().split(':');
-            let who = fields.next()?;
-            let first: u32 = fields.next()?.parse().ok()?;
-            let count: u32 = fields.next()?.parse().ok()?;
-            let ours = who == uid || owner.name.as_deref() == Some(who);
-            let valid = count > 0 && first.checked_add(count).is_some();
-            (ours && valid && fields.next().is_none()).then_some(Range { first, count })
-        })
-        .collect()
+    let own = lines(text).filter(|(who, _)| owner.is(who));
+    own.map(|(_, range)| range).collect()
+}
+
+/// The ranges in the text of such a file that belong to others.
+pub fn of_others(text: &str, owner: &Owner) -> Vec<Range> {
+    let others = lines(text).filter(|(who, _)| !owner.is(who));
+    others.map(|(_, range)| range).collect()
+}
+
+fn lines(text: &str) -> impl Iterator<Item = (&str, Range)> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.trim().split(':');
+        let who = fields.next()?;
+        let first: u32 = fields.next()?.parse().ok()?;
+        let count: u32 = fields.next()?.parse().ok()?;
+        let valid = count > 0 && first.checked_add(count).is_some();
+        (valid && fields.next().is_none()).then_some((who, Range { first, count }))
+    })
 }
 
 #[cfg(test)]

@@ -395,7 +395,7 @@ mod as_root {
                 "/dev/null",
                 program,
                 "not installed",
-                "install the package fuse-overlayfs",
+                "install fuse-overlayfs`",
             ),
             (broken.to_str().unwrap(), program, "boom", ""),
             (

@@ -1,4 +1,5 @@
 //! Commands about wherry itself.
 
 pub mod df;
+pub mod doctor;
 pub mod version;

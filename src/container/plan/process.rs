@@ -3,6 +3,7 @@
 use super::security::{self, Security};
 use super::{c_string, limits};
 use crate::error::{Context, Error, Kind, Result};
+use crate::host::Need;
 use crate::record::container::Container;
 use crate::runtime::plan::{Arguments, Process, Strings};
 use crate::sys::{reaper, stub};
@@ -99,7 +100,7 @@ fn build(args: &[String], env: &[String], directory: &str, security: &Security) 
         needs_keyring: security.may_use_keys(),
         stub: stub::make()
             .context(|| "cannot make the start program")
-            .map_err(|e| e.hint("sysctl vm.memfd_noexec must not be 2"))?,
+            .map_err(|e| e.hint(Need::ProgramsInMemory.hint()))?,
     })
 }
 

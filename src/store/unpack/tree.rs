@@ -8,6 +8,7 @@ use super::tarball::{Entry, Kind, Tarball};
 use super::{Options, Privilege, Unpacked};
 use crate::error::{Context, Error, Result};
 use crate::fs::rooted;
+use crate::host::Need;
 use crate::sys::xattr;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -520,7 +521,7 @@ impl<'a> Tree<'a> {
                 "its owner {}:{} is outside the ids you may use",
                 entry.uid, entry.gid
             ))
-            .hint("enlarge your ranges in /etc/subuid and /etc/subgid")),
+            .hint(Need::MoreSubordinateIds.hint())),
             Err(e) => Err(e).context(|| "cannot set owner"),
         }
     }
