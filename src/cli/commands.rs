@@ -28,6 +28,8 @@ use super::registry::login::LoginArgs;
 use super::registry::logout::LogoutArgs;
 use super::system::df::DfArgs;
 use super::system::doctor::DoctorArgs;
+use super::system::info::InfoArgs;
+use super::system::prune::PruneArgs as SystemPruneArgs;
 use super::system::version::VersionArgs;
 use super::verb::Entry;
 
@@ -189,6 +191,13 @@ pub static COMMANDS: &[Entry] = &[
         &[""],
         "Check that this host has what containers need",
     ),
+    Entry::of::<InfoArgs>(
+        &["system info", "info"],
+        &[""],
+        "Display system-wide information",
+    )
+    .common(),
+    Entry::of::<SystemPruneArgs>(&["system prune"], &[""], "Remove unused data"),
     Entry::of::<DfArgs>(&["system df"], &[""], "Show disk usage"),
     Entry::of::<VersionArgs>(&["version"], &[""], "Show the version information").common(),
 ];

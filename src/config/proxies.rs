@@ -47,6 +47,14 @@ impl Proxies {
         )
     }
 
+    pub fn http(&self) -> Option<&str> {
+        self.http.as_deref()
+    }
+
+    pub fn https(&self) -> Option<&str> {
+        self.https.as_deref()
+    }
+
     /// From the values of the three variables.
     pub fn new(http: Option<String>, https: Option<String>, no_proxy: &str) -> Result<Self> {
         Ok(Self {

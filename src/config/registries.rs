@@ -167,6 +167,35 @@ impl Registries {
         }
     }
 
+    /// Hosts that may be asked without verified TLS, but for loopback.
+    pub fn insecure_hosts(&self) -> Vec<String> {
+        let places = self.entries.iter().flat_map(|entry| {
+            let own = match entry.location.as_str() {
+                "" => &entry.prefix,
+                location => location,
+            };
+            let mirrors = entry
+                .mirror
+                .iter()
+                .map(|m| (m.location.as_str(), m.insecure));
+            std::iter::once((own, entry.insecure)).chain(mirrors)
+        });
+        let mut hosts: Vec<String> = places
+            .filter(|(_, insecure)| *insecure)
+            .map(|(place, _)| place.split('/').next().unwrap_or_default().to_owned())
+            .collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+
+    /// The mirrors of the registry `host`.
+    pub fn mirrors_of(&self, host: &str) -> Vec<String> {
+        let entries = self.entries.iter().filter(|entry| entry.prefix == host);
+        let mirrors = entries.flat_map(|entry| &entry.mirror);
+        mirrors.map(|mirror| mirror.location.clone()).collect()
+    }
+
     /// The registry `host` itself, without a repository: for logins.
     pub fn host(&self, host: &str) -> Result<Endpoint> {
         let own = |location: &str| location.split('/').next() == Some(host);

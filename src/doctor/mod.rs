@@ -6,7 +6,7 @@ mod ids;
 mod kernel;
 mod limits;
 mod outside;
-mod storage;
+pub mod storage;
 
 use crate::engine::Engine;
 use crate::host::Need;

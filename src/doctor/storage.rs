@@ -58,6 +58,27 @@ fn file_system(path: &Path) -> String {
     )
 }
 
+/// What `info` tells of the storage driver: names and values.
+pub fn driver(engine: &Engine) -> Vec<[String; 2]> {
+    let on = match file_system(engine.paths.data()).as_str() {
+        "ext4" => "extfs".to_string(),
+        other => other.to_string(),
+    };
+    let (way, native) = match try_overlay(engine) {
+        Ok(()) => ("the kernel's overlayfs".to_string(), true),
+        Err(e) => (
+            format!("fuse-overlayfs, the kernel's: {}", e.message()),
+            false,
+        ),
+    };
+    let pair = |name: &str, value: String| [name.to_string(), value];
+    vec![
+        pair("Backing Filesystem", on),
+        pair("Mounted By", way),
+        pair("userxattr", (native && !is_root()).to_string()),
+    ]
+}
+
 /// The kernel's overlay, else fuse-overlayfs with its device.
 fn overlay(engine: &Engine) -> Check {
     let name = "root file systems";

@@ -11,6 +11,8 @@ mod names;
 mod values;
 mod words;
 
+pub use values::LOG_DRIVERS;
+
 use super::{help, stdout};
 use crate::error::Result;
 use crate::text::escape::visible;

@@ -95,7 +95,7 @@ const OPTIONS: &[(&str, What)] = &[
     ("uts", Modes(&["host", "private"])),
     ("volume", Files),
 ];
-const LOG_DRIVERS: &[&str] = &["json-file", "none"];
+pub const LOG_DRIVERS: &[&str] = &["json-file", "none"];
 const STATUSES: &[&str] = &[
     "created",
     "dead",

@@ -2,4 +2,6 @@
 
 pub mod df;
 pub mod doctor;
+pub mod info;
+pub mod prune;
 pub mod version;

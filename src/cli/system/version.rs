@@ -8,7 +8,7 @@ use crate::text::escape::visible;
 use serde_json::{Value, json};
 
 /// The version of Docker's Engine API that documents and messages follow.
-const API: &str = "1.50";
+pub const API: &str = "1.50";
 
 #[derive(clap::Args)]
 pub struct VersionArgs {

@@ -1,0 +1,76 @@
+//! `wherry system prune`.
+
+use crate::cli::image::prune as image_prune;
+use crate::cli::{Front, Verb, confirm, show, stdout};
+use crate::container::{images, prune};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::text::size;
+use jiff::tz::TimeZone;
+
+#[derive(clap::Args)]
+pub struct PruneArgs {
+    /// Remove all unused images not just dangling ones
+    #[arg(short, long)]
+    all: bool,
+    /// Provide filter values (e.g. "label=<key>=<value>")
+    #[arg(long, value_name = "filter", value_parser = crate::cli::filter)]
+    filter: Vec<(String, String)>,
+    /// Do not prompt for confirmation
+    #[arg(short, long)]
+    force: bool,
+    /// Prune anonymous volumes
+    // There are none yet, and so none is left over.
+    #[arg(long)]
+    volumes: bool,
+}
+
+impl Verb for PruneArgs {
+    fn run(self, front: &Front) -> Result<u8> {
+        if self.volumes && self.filter.iter().any(|(key, _)| key == "until") {
+            return Err(Error::invalid(
+                "The \"until\" filter is not supported with \"--volumes\"",
+            ));
+        }
+        let filters = prune::Filters::parse(&self.filter, &TimeZone::system())?;
+        if !self.force && !confirm(&self.warning())? {
+            return Ok(0);
+        }
+        let engine = Engine::open()?;
+        let containers = prune::prune(&engine, &filters)?;
+        let images = images::prune(&engine, self.all, self.filter)?;
+        let mut out = String::new();
+        if !containers.ids.is_empty() {
+            out.push_str(&format!(
+                "Deleted Containers:\n{}\n\n",
+                containers.ids.join("\n")
+            ));
+        }
+        out.push_str(&image_prune::deleted(&images));
+        let total = size::decimal4(containers.reclaimed + images.freed);
+        out.push_str(&format!("Total reclaimed space: {total}\n"));
+        stdout::print(&out)?;
+        let failed = containers.failures.iter().map(|e| show(e, front)).max();
+        Ok(failed.unwrap_or(0))
+    }
+}
+
+impl PruneArgs {
+    fn warning(&self) -> String {
+        let mut text = String::from("WARNING! This will remove:\n  - all stopped containers\n");
+        if self.volumes {
+            text.push_str("  - all anonymous volumes not used by at least one container\n");
+        }
+        text.push_str(match self.all {
+            true => "  - all images without at least one container associated to them\n",
+            false => "  - all dangling images\n",
+        });
+        if !self.filter.is_empty() {
+            text.push_str("\n  Items to be pruned will be filtered with:\n");
+            for (key, value) in &self.filter {
+                text.push_str(&format!("  - {key}={value}\n"));
+            }
+        }
+        text
+    }
+}
