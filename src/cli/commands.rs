@@ -26,6 +26,7 @@ use super::image::tag::TagArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
 use super::registry::login::LoginArgs;
 use super::registry::logout::LogoutArgs;
+use super::registry::search::SearchArgs;
 use super::system::df::DfArgs;
 use super::system::doctor::DoctorArgs;
 use super::system::info::InfoArgs;
@@ -185,6 +186,11 @@ pub static COMMANDS: &[Entry] = &[
         "Display detailed information on one or more images",
     ),
     Entry::of::<LoginArgs>(&["login"], &["[SERVER]"], "Authenticate to a registry"),
+    Entry::of::<SearchArgs>(
+        &["search"],
+        &["TERM"],
+        "Search Docker Hub, or a registry, for images",
+    ),
     Entry::of::<LogoutArgs>(&["logout"], &["[SERVER]"], "Log out from a registry"),
     Entry::of::<DoctorArgs>(
         &["doctor"],

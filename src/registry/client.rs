@@ -98,7 +98,7 @@ impl Client {
                 let progress = page.last() != tags.last();
                 tags.extend(page);
                 if progress && tags.len() < MAX_TAGS {
-                    next = next_page(&headers);
+                    next = next_query(&headers).map(|query| format!("tags/list?{query}"));
                 }
             }
             Ok(tags)
@@ -210,13 +210,11 @@ fn stated_digest(headers: &HeaderMap) -> Result<Option<Digest>> {
         .map_err(|e| e.within("the registry's Docker-Content-Digest header"))
 }
 
-/// The `?…` of `Link: </v2/x/tags/list?n=1000&last=y>; rel="next"`; the host
+/// What stands behind the `?` of `Link: </v2/x/tags/list?n=1000&last=y>; rel="next"`; the host
 /// and path in it are not followed.
-fn next_page(headers: &HeaderMap) -> Option<String> {
+pub(super) fn next_query(headers: &HeaderMap) -> Option<String> {
     let link = headers.get(LINK)?.to_str().ok()?;
     let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
     let (_, query) = target.split_once('?')?;
-    parameters
-        .contains("next")
-        .then(|| format!("tags/list?{query}"))
+    parameters.contains("next").then(|| query.to_owned())
 }

@@ -6,6 +6,7 @@
 //! client   an image's sources in order: mirrors, then the registry
 //!   blob     one blob as a reader that survives broken connections
 //!   login    whether a user name and password are right
+//!   search   repositories by a word
 //!   session  one source: login, retries, statuses to errors
 //!     auth     challenges and tokens
 //!     wire     one request with its redirects: where credentials may go
@@ -20,6 +21,7 @@ mod failure;
 mod login;
 mod resolve;
 mod retry;
+mod search;
 mod session;
 mod target;
 mod tls;
@@ -28,6 +30,7 @@ mod wire;
 pub use blob::BlobReader;
 pub use client::{Client, Fetched};
 pub use login::log_in;
+pub use search::{Found, search};
 
 use crate::config::Proxies;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -45,14 +45,25 @@ impl Session {
     /// A 2xx answer for `what` (such as `manifests/latest`) of the repository.
     /// Tries once, but for logging in.
     pub fn once(&self, method: &Method, what: &str, headers: &HeaderMap) -> Result<Reply, Failure> {
+        let url = self.url(&self.root()?, what)?;
+        let scope = format!("repository:{}:pull", self.source.endpoint.path);
+        self.at(method, url, headers, &scope)
+    }
+
+    /// The same for any address of the registry.
+    pub(super) fn at(
+        &self,
+        method: &Method,
+        url: Url,
+        headers: &HeaderMap,
+        scope: &str,
+    ) -> Result<Reply, Failure> {
         let root = self.root()?;
-        let url = self.url(&root, what)?;
         let mut call = Call {
             method: method.clone(),
             headers: headers.clone(),
             ..Call::get(url)
         };
-        let scope = format!("repository:{}:pull", self.source.endpoint.path);
         let mut pass = self.auth.pass();
         let mut renewals = 0;
         let mut restarted = false;
@@ -73,7 +84,7 @@ impl Session {
             if status == StatusCode::UNAUTHORIZED && !reply.foreign && renewals < MAX_RENEWALS {
                 renewals += 1;
                 let headers = reply.response.headers();
-                if let Some(better) = self.auth.renew(&pass, headers, &self.wire, &root, &scope)? {
+                if let Some(better) = self.auth.renew(&pass, headers, &self.wire, &root, scope)? {
                     pass = better;
                     continue;
                 }
