@@ -130,7 +130,11 @@ impl Need {
             Self::MapToolRights => {
                 "sudo chmod u+s \"$(command -v newuidmap)\" \"$(command -v newgidmap)\"".into()
             }
-            Self::SubordinateIds | Self::MoreSubordinateIds | Self::OwnSubordinateIds => give_ids(),
+            Self::SubordinateIds | Self::MoreSubordinateIds => give_ids(),
+            Self::OwnSubordinateIds => format!(
+                "sudo sed -i \"/^$(id -un):/d\" /etc/subuid /etc/subgid && {}",
+                give_ids()
+            ),
             Self::Overlay => format!("{} fuse-overlayfs", installer()),
             Self::FuseDevice => "sudo modprobe fuse && sudo chmod 0666 /dev/fuse".into(),
             Self::Uplink => format!("{} passt", installer()),
@@ -276,7 +280,7 @@ mod tests {
             ("a:165536:65536\n", 100_000),
             ("a:120000:10\n", 120_010),
             ("broken\na:x:y\na:1:5\n", 100_000),
-            ("a:100000:4294000000\n", 100_000),
+            ("a:100000:4294900000\n", 100_000),
         ] {
             assert_eq!(free_range(&[text, "z:5:5\n"]), want, "{text}");
         }

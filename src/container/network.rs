@@ -146,7 +146,8 @@ impl Attachment {
                 })
             }
             Err(e) => {
-                self.warn(e.message().to_string());
+                let hint = e.hint_text().map(|hint| format!("\nhint: {hint}"));
+                self.warn(format!("{}{}", e.message(), hint.unwrap_or_default()));
                 Ok(Network::default())
             }
         }

@@ -186,7 +186,11 @@ impl Client {
                 Kind::NotFound,
                 format!("manifest for {shown} not found: manifest unknown"),
             ),
-            (401 | 403, Some("DENIED" | "UNAUTHORIZED")) => failure.error.within(denied()),
+            (401 | 403, Some("DENIED" | "UNAUTHORIZED")) => failure.error.within(denied()).hint(
+                self.sessions
+                    .last()
+                    .map_or_else(String::new, Session::about_login),
+            ),
             _ => failure.error,
         }
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use std::error::Error as StdError;
 use std::io::ErrorKind as Io;
 
+const NO_TLS: &str = "http: server gave HTTP response to HTTPS client";
 /// How much of a registry's own words is shown, in characters.
 const MAX_WORDS: usize = 500;
 
@@ -47,6 +48,15 @@ impl std::fmt::Display for LookupFailed {
 
 impl StdError for LookupFailed {}
 
+/// How to say that a registry has no TLS.
+fn allow_http(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map_or(String::new(), |port| format!(":{port}"));
+    format!(
+        "a registry without TLS has to be named in registries.conf: `printf '[[registry]]\\nlocation = \"{host}{port}\"\\ninsecure = true\\n' >>~/.config/containers/registries.conf`"
+    )
+}
+
 /// The URL without what may be secret: user, password, query.
 pub fn shown(url: &Url) -> String {
     let mut url = url.clone();
@@ -73,7 +83,11 @@ impl Failure {
             "POST" => "Post",
             other => other,
         };
-        Self::unavailable(format!("{verb} \"{}\": {what}", shown(url)), again)
+        let mut failure = Self::unavailable(format!("{verb} \"{}\": {what}", shown(url)), again);
+        if what == NO_TLS {
+            failure.error = failure.error.hint(allow_http(url));
+        }
+        failure
     }
 
     /// The answer was not 2xx.
@@ -191,10 +205,7 @@ fn explain(error: &(dyn StdError + 'static), url: &Url) -> (String, Again) {
 
 fn explain_tls(error: &rustls::Error) -> (String, Again) {
     match error {
-        rustls::Error::InvalidMessage(_) => (
-            "http: server gave HTTP response to HTTPS client".into(),
-            Again::Never,
-        ),
+        rustls::Error::InvalidMessage(_) => (NO_TLS.into(), Again::Never),
         other => (
             format!("tls: {}", visible(&other.to_string())),
             Again::Never,

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::retry::{Again, Tries, retry_after};
 use super::wire::{Call, Reply, Wire, read_all};
 use super::{Options, Watch};
-use crate::config::Source;
+use crate::config::{Credential, Source};
 use crate::error::{Error, Result};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
@@ -133,6 +133,17 @@ impl Session {
             let headers = reply.response.headers().clone();
             read_all(reply, limit, self.options.stall, name).map(|body| (headers, body))
         })
+    }
+
+    /// What to do about a refusal.
+    pub fn about_login(&self) -> String {
+        let host = &self.source.endpoint.host;
+        match self.source.credential {
+            Credential::Anonymous => format!("no login is stored for it: `wherry login {host}`"),
+            _ => format!(
+                "a login is stored for it; it may be old: `wherry logout {host}` forgets it, `wherry login {host}` renews it"
+            ),
+        }
     }
 
     fn refusal(&self, reply: Reply) -> Failure {

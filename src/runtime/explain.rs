@@ -6,7 +6,9 @@ use crate::error::{Error, Kind, reason};
 use crate::host::Need;
 use crate::userns::map::lacking;
 use nix::errno::Errno;
+use nix::unistd::AccessFlags;
 use std::ffi::CStr;
+use std::path::Path;
 
 /// The clone of the container itself was refused.
 pub fn clone(errno: Errno) -> Error {
@@ -127,6 +129,14 @@ pub fn process_failure(process: &Process, failure: Failure) -> Error {
     }
 }
 
+/// The uppermost directory above `path` that the caller may not enter.
+fn closed(path: &Path) -> Option<&Path> {
+    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+    above.reverse();
+    let may_enter = |dir: &&Path| nix::unistd::access(*dir, AccessFlags::X_OK).is_ok();
+    above.into_iter().find(|dir| !may_enter(dir))
+}
+
 /// What keeps a program in memory from being run.
 fn stub() -> String {
     let set = std::fs::read_to_string("/proc/sys/vm/memfd_noexec").unwrap_or_default();
@@ -191,18 +201,20 @@ fn mount(m: &Mount, errno: Errno) -> Error {
             "cannot mount \"{}\" on \"/{target}\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type",
             show(path)
         )),
-        (Source::Host { path, .. }, _) => Error::new(
-            if errno == Errno::EACCES {
-                Kind::Denied
-            } else {
-                Kind::Internal
-            },
-            format!(
-                "cannot mount \"{}\" on \"/{target}\": {}",
-                show(path),
-                text(errno)
-            ),
-        ),
+        (Source::Host { path, .. }, _) => {
+            let error = internal(
+                &format!("cannot mount \"{}\" on \"/{target}\"", show(path)),
+                errno,
+            );
+            match (errno, closed(Path::new(&show(path)))) {
+                (Errno::EACCES, Some(dir)) => error.with_kind(Kind::Denied).hint(format!(
+                    "you may not enter \"{0}\": `sudo chmod o+x \"{0}\"`",
+                    dir.display()
+                )),
+                (Errno::EACCES, None) => error.with_kind(Kind::Denied),
+                _ => error,
+            }
+        }
         (Source::Detached(_), _) => internal(&format!("cannot mount /{target}"), errno),
         (Source::New { .. }, Errno::ELOOP) => Error::new(
             Kind::Denied,

@@ -9,6 +9,7 @@ use crate::host::Need;
 use crate::paths::Paths;
 use crate::sys::clone::{self, Fork};
 use crate::sys::ns;
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io::Read;
@@ -146,7 +147,7 @@ fn hold(read: OwnedFd) -> ! {
 }
 
 /// Says which switch of the host forbids user namespaces.
-fn userns_refused(errno: nix::errno::Errno) -> Error {
+fn userns_refused(errno: Errno) -> Error {
     Error::new(
         Kind::Denied,
         format!(
@@ -158,14 +159,15 @@ fn userns_refused(errno: nix::errno::Errno) -> Error {
 }
 
 /// What it is that forbids them.
-pub fn refusal(errno: nix::errno::Errno) -> Need {
+pub fn refusal(errno: Errno) -> Need {
     let is = |path: &str, value: &str| {
         std::fs::read_to_string(path).is_ok_and(|text| text.trim() == value)
     };
-    if matches!(errno, nix::errno::Errno::ENOSPC | nix::errno::Errno::EUSERS)
-        || is("/proc/sys/user/max_user_namespaces", "0")
-    {
-        return Need::NamespaceLimit;
+    match errno {
+        Errno::EMFILE | Errno::ENFILE => return Need::OpenFiles,
+        Errno::ENOSPC | Errno::EUSERS => return Need::NamespaceLimit,
+        _ if is("/proc/sys/user/max_user_namespaces", "0") => return Need::NamespaceLimit,
+        _ => {}
     }
     if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
         return Need::UnprivilegedNamespaces;

@@ -78,15 +78,19 @@ impl Maps {
     }
 }
 
-/// Why containers of the caller have fewer ids than they may want.
+/// Why the namespace that this process is in has fewer ids than containers may
+/// want.
 pub fn lacking() -> Option<Need> {
     if helper("newuidmap").is_none() || helper("newgidmap").is_none() {
         return Some(Need::MapTools);
     }
-    let (users, groups) = Maps::of_caller().ok()?.counts();
-    match users.min(groups) {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let counts = map
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+    match counts.sum() {
         1 => Some(Need::SubordinateIds),
-        count if count <= WANTED => Some(Need::MoreSubordinateIds),
+        count if count <= u64::from(WANTED) => Some(Need::MoreSubordinateIds),
         _ => None,
     }
 }

@@ -1,5 +1,7 @@
 //! `login` and `logout` against a registry with a certificate and a password.
 
+mod search;
+
 use crate::support::Env;
 use crate::support::env::private_dir;
 use crate::support::fault_registry::{Act, Door, FaultRegistry};

@@ -1,3 +1,5 @@
 //! `system df`, `system prune`, `info`, `doctor`: commands about all there is.
 
 mod df;
+mod doctor;
+mod info;
