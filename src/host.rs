@@ -27,6 +27,8 @@ pub enum Need {
     Uplink,
     TunDevice,
     CgroupVersion2,
+    /// Root's containers cannot do without one.
+    RootCgroup,
     Delegation,
     Controllers,
     /// Ports from this one on should be everybody's.
@@ -95,6 +97,9 @@ impl Need {
             Self::CgroupVersion2 => {
                 "this host has no cgroup v2 with controllers, so there are no limits"
             }
+            Self::RootCgroup => {
+                "without a cgroup of version 2 nothing keeps root's containers from the host's devices"
+            }
             Self::Delegation => "no cgroup is delegated to you, so there are no limits",
             Self::Controllers => "not all cgroup controllers are delegated to you",
             Self::LowPorts(_) => "ports below net.ipv4.ip_unprivileged_port_start are root's",
@@ -140,6 +145,7 @@ impl Need {
             Self::Uplink => format!("{} passt", installer()),
             Self::TunDevice => "sudo modprobe tun && sudo chmod 0666 /dev/net/tun".into(),
             Self::CgroupVersion2 => boot_with_cgroup_v2(),
+            Self::RootCgroup => mount_cgroup(),
             Self::Delegation => "systemd-run --user --scope $SHELL".into(),
             Self::Controllers => DELEGATE.into(),
             Self::LowPorts(port) => {
@@ -181,6 +187,15 @@ fn raise_namespaces() -> String {
         }
     }
     command
+}
+
+/// Beside the hierarchies of version 1, if there are any.
+fn mount_cgroup() -> String {
+    let dir = match Path::new("/sys/fs/cgroup/memory").exists() {
+        true => "/sys/fs/cgroup/unified",
+        false => "/sys/fs/cgroup",
+    };
+    format!("sudo mkdir -p {dir} && sudo mount -t cgroup2 none {dir}")
 }
 
 fn boot_with_cgroup_v2() -> String {

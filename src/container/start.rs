@@ -7,6 +7,7 @@ use crate::cgroup::limits::Limits;
 use crate::cgroup::{Place, devices};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::host::Need;
 use crate::image::digest::Digest;
 use crate::monitor::job::Job;
 use crate::monitor::protocol::Attach;
@@ -219,7 +220,7 @@ fn refuse_open_devices(container: &Container) -> Result<()> {
     Err(Error::unsupported(
         "cannot keep the container from the host's devices: cgroup v2 is not mounted",
     )
-    .hint("`mount -t cgroup2 none /sys/fs/cgroup` mounts it, or run wherry without root"))
+    .hint(Need::RootCgroup.hint()))
 }
 
 /// Root's containers can make device nodes; which they can open is limited by

@@ -1,6 +1,6 @@
 //! Limits for containers, and the limits that containers run into.
 
-use super::{Check, read};
+use super::{Check, is_root, read};
 use crate::cgroup;
 use crate::engine::Engine;
 use crate::host::Need;
@@ -15,6 +15,9 @@ pub fn checks(_engine: &Engine) -> Vec<Check> {
 
 fn cgroups() -> Check {
     let name = "limits (cgroups)";
+    if is_root() && cgroup::controllers().is_none() {
+        return Check::missing(name, Need::RootCgroup, "version 2 is not mounted");
+    }
     if cgroup::is_version1() {
         return Check::advice(
             name,

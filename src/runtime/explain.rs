@@ -129,12 +129,23 @@ pub fn process_failure(process: &Process, failure: Failure) -> Error {
     }
 }
 
-/// The uppermost directory above `path` that the caller may not enter.
-fn closed(path: &Path) -> Option<&Path> {
-    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+/// The source of a bind lies below a directory that the caller may not enter:
+/// the uppermost such one is named.
+pub fn closed_source(source: &Path) -> Error {
+    let mut above: Vec<&Path> = source.ancestors().skip(1).collect();
     above.reverse();
     let may_enter = |dir: &&Path| nix::unistd::access(*dir, AccessFlags::X_OK).is_ok();
-    above.into_iter().find(|dir| !may_enter(dir))
+    let error = Error::new(
+        Kind::Denied,
+        format!("cannot bind \"{}\": permission denied", source.display()),
+    );
+    match above.into_iter().find(|dir| !may_enter(dir)) {
+        Some(dir) => error.hint(format!(
+            "you may not enter \"{0}\": `sudo chmod o+x \"{0}\"`",
+            dir.display()
+        )),
+        None => error,
+    }
 }
 
 /// What keeps a program in memory from being run.
@@ -206,12 +217,8 @@ fn mount(m: &Mount, errno: Errno) -> Error {
                 &format!("cannot mount \"{}\" on \"/{target}\"", show(path)),
                 errno,
             );
-            match (errno, closed(Path::new(&show(path)))) {
-                (Errno::EACCES, Some(dir)) => error.with_kind(Kind::Denied).hint(format!(
-                    "you may not enter \"{0}\": `sudo chmod o+x \"{0}\"`",
-                    dir.display()
-                )),
-                (Errno::EACCES, None) => error.with_kind(Kind::Denied),
+            match errno {
+                Errno::EACCES => error.with_kind(Kind::Denied),
                 _ => error,
             }
         }

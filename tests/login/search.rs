@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 fn hub() -> (Env, FaultRegistry) {
     let registry = FaultRegistry::start();
     let results = json!({"num_results": 3, "query": "x", "results": [
-        {"name": "busybox", "description": "Busybox base image.\nSmall and \u{1b}[31mred and much longer than the column is", "star_count": 3300, "is_official": true, "is_automated": false},
+        {"name": "busybox", "description": "Busybox base image.\nSmall and red and much longer than the column is", "star_count": 3300, "is_official": true, "is_automated": false},
         {"name": "ann/busybox", "description": "", "star_count": 7, "is_official": false},
         {"name": "bob/busybox", "star_count": 0}]});
     let found = Act::Status(200, Vec::new(), results.to_string());
@@ -30,7 +30,7 @@ fn the_default_registry_is_searched() {
     assert_eq!(
         env.ok(["search", "busybox"]),
         "NAME          DESCRIPTION                                     STARS     OFFICIAL\n\
-         busybox       Busybox base image. Small and \u{1b}[31mred and muc…   3300      [OK]\n\
+         busybox       Busybox base image. Small and red and much l…   3300      [OK]\n\
          ann/busybox                                                   7         \n\
          bob/busybox                                                   0         "
     );

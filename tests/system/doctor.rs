@@ -309,7 +309,7 @@ status 'user namespaces'
         );
         let root = place.root.display();
         out.status(125)
-            .says(&format!("cannot mount \"{root}/home/closed/inner\" on \"/x\": permission denied\n"))
+            .says(&format!("cannot bind \"{root}/home/closed/inner\": permission denied\n"))
             .says(&format!(
                 "hint: you may not enter \"{root}/home/closed\": `sudo chmod o+x \"{root}/home/closed\"`\n"
             ));

@@ -7,6 +7,7 @@ use super::{c_path, c_string, devices};
 use crate::error::{Error, Result};
 use crate::paths::Paths;
 use crate::record::container::{BindOptions, Container, Mount as MountRequest};
+use crate::runtime::explain;
 use crate::runtime::plan::{Mount, Source, Step};
 use crate::sys::mount::{
     ATTR_NOATIME, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, ATTR_STRICTATIME,
@@ -350,6 +351,17 @@ fn bind(path: &Path, target: &str, recursive: bool) -> Result<Mount> {
     })
 }
 
+/// Whether the source of a bind is there. One that cannot be seen because of a
+/// directory above it is an error that names that one.
+fn is_there(source: &Path) -> Result<bool> {
+    match source.try_exists() {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(explain::closed_source(source))
+        }
+        other => Ok(other.unwrap_or(false)),
+    }
+}
+
 /// `SOURCE:TARGET[:OPTIONS]` with absolute paths.
 fn from_bind(text: &str) -> Result<Wanted> {
     let mut parts = text.splitn(3, ':');
@@ -362,7 +374,7 @@ fn from_bind(text: &str) -> Result<Wanted> {
         }
     };
     let source = Path::new(source);
-    if !source.exists() {
+    if !is_there(source)? {
         // `-v` makes a missing directory, as Docker does.
         std::fs::create_dir_all(source).map_err(|e| {
             Error::invalid(format!(
@@ -411,7 +423,7 @@ fn from_request(request: &MountRequest) -> Result<Wanted> {
     let defaults = BindOptions::default();
     let options = request.bind_options.as_ref().unwrap_or(&defaults);
     let source = Path::new(&request.source);
-    if !source.exists() {
+    if !is_there(source)? {
         if !options.create_mountpoint {
             return Err(Error::invalid(format!(
                 "invalid mount config for type \"bind\": bind source path does not exist: {}",
