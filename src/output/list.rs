@@ -5,6 +5,7 @@ use super::template::{Object, Template};
 use crate::error::Result;
 use crate::text::escape::visible;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 
 /// A field of a row: its name in templates, its header in tables, its value.
 pub struct Field<R: 'static> {
@@ -67,6 +68,16 @@ impl Format {
     /// Whether rows are asked for the field `name`.
     pub fn uses(&self, name: &str) -> bool {
         self.template.uses(name)
+    }
+
+    /// Fails when a field is asked for that rows do not have, before there is any.
+    pub fn check<R: Row>(&self) -> Result<()> {
+        let blank = Blank::<R>::default();
+        match self.template.render(&blank) {
+            // Other failures may be those of empty values.
+            Err(e) if blank.lacks.get() => Err(e),
+            _ => Ok(()),
+        }
     }
 
     /// All rows, one line each, below a header when it is a table. `escape`
@@ -170,6 +181,38 @@ impl<R: Row> Object for Header<R> {
     }
 }
 
+/// A row of empty texts, which remembers that it was asked for more.
+struct Blank<R> {
+    lacks: Cell<bool>,
+    row: std::marker::PhantomData<R>,
+}
+
+impl<R> Default for Blank<R> {
+    fn default() -> Self {
+        Self {
+            lacks: Cell::new(false),
+            row: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<R: Row> Object for Blank<R> {
+    fn field(&self, name: &str) -> Option<Value> {
+        let known = R::FIELDS.iter().any(|f| f.name == name);
+        known.then(|| Value::from(""))
+    }
+    fn method(&self, name: &str, args: &[Value]) -> Option<std::result::Result<Value, String>> {
+        Some(Ok(R::method_header(name, args)?.into()))
+    }
+    fn whole(&self) -> Value {
+        Value::Null
+    }
+    fn unknown(&self, name: &str) -> String {
+        self.lacks.set(true);
+        format!("can't evaluate field {name} in type {}", R::TYPE)
+    }
+}
+
 /// The header of `.Label "a.b-c_d"`: behind the last dot, `c d`.
 pub fn label_header(args: &[Value]) -> Option<String> {
     let key = args.first()?.as_str()?;
@@ -252,6 +295,23 @@ mod tests {
         ] {
             assert_eq!(run(format), want, "{format}");
         }
+    }
+
+    #[test]
+    fn fields_that_are_not_there_are_told_without_rows() {
+        let check = |text: &str| {
+            Format::parse(text, "", "")
+                .and_then(|f| f.check::<Pet>())
+                .map_err(|e| e.message().to_string())
+        };
+        assert_eq!(check("{{.Name}} {{.Label \"x\"}} {{json .}}"), Ok(()));
+        // True of an empty name only.
+        assert_eq!(check("{{slice .Name 0 2}}"), Ok(()));
+        let error = check("table {{.Nope}}").unwrap_err();
+        assert!(
+            error.contains("can't evaluate field Nope in type *formatter.Pet"),
+            "{error}"
+        );
     }
 
     #[test]

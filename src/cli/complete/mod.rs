@@ -164,6 +164,7 @@ mod tests {
             ("run --rootfs ", &[], Shell::Directories),
             ("run --cap-add SYS_PT", &["SYS_PTRACE"], Shell::Nothing),
             ("run --log-opt max-f", &["max-file="], Shell::GoOn),
+            ("run --log-driver jo", &["journald"], Shell::Nothing),
             // Behind the image everything is the container's command.
             ("run image --pul", &[], Shell::Nothing),
             ("run image --pull a", &[], Shell::Nothing),

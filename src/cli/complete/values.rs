@@ -44,7 +44,7 @@ const OPTIONS: &[(&str, What)] = &[
     ("ipc", Modes(&["host", "none", "private", "shareable"])),
     ("label-file", Files),
     ("log-driver", Words(LOG_DRIVERS)),
-    ("log-opt", Keys(&["max-file=", "max-size="])),
+    ("log-opt", Keys(LOG_OPTIONS)),
     ("mount", Keys(&["type=bind,", "type=tmpfs,"])),
     ("network", Modes(&["bridge", "host", "none"])),
     ("output", Files),
@@ -91,11 +91,24 @@ const OPTIONS: &[(&str, What)] = &[
             "stack=",
         ]),
     ),
-    ("userns", Words(&["host", "keep-id", "nomap"])),
-    ("uts", Modes(&["host", "private"])),
+    ("userns", Words(&["host"])),
+    ("uts", Words(&["host", "private"])),
     ("volume", Files),
+    ("volumes-from", Containers(Which::All)),
 ];
-pub const LOG_DRIVERS: &[&str] = &["json-file", "none"];
+pub const LOG_DRIVERS: &[&str] = &["journald", "json-file", "local", "none"];
+const LOG_OPTIONS: &[&str] = &[
+    "compress=",
+    "env-regex=",
+    "env=",
+    "labels-regex=",
+    "labels=",
+    "max-buffer-size=",
+    "max-file=",
+    "max-size=",
+    "mode=",
+    "tag=",
+];
 const STATUSES: &[&str] = &[
     "created",
     "dead",
@@ -140,6 +153,7 @@ const FILTERS: &[(&str, &[&str])] = &[
     ),
     ("container prune", &["label!=", "label=", "until="]),
     ("image prune", &["dangling=", "label!=", "label=", "until="]),
+    ("system prune", &["label!=", "label=", "until="]),
     ("search", &["is-official=", "stars="]),
 ];
 

@@ -57,6 +57,9 @@ const QUIET: &str = "{{.ID}}";
 impl Verb for PsArgs {
     fn run(self, front: &Front) -> Result<u8> {
         let format = self.format(front)?;
+        format
+            .check::<Line>()
+            .map_err(|e| e.within("failed to execute template"))?;
         let last = if self.latest {
             Some(1)
         } else {
