@@ -13,14 +13,13 @@ pub use place::{Place, controllers, is_path, is_version1};
 
 use std::path::Path;
 
-/// Whether the kernel killed something in it for lack of memory
+/// How often the kernel killed something in it for lack of memory
 /// (memory.events, `oom_kill`).
-pub fn was_oom_killed(dir: &Path) -> bool {
-    std::fs::read_to_string(dir.join("memory.events")).is_ok_and(|text| {
-        text.lines()
-            .filter_map(|line| line.strip_prefix("oom_kill "))
-            .any(|count| count.trim() != "0")
-    })
+pub fn oom_kills(dir: &Path) -> u64 {
+    let text = std::fs::read_to_string(dir.join("memory.events")).unwrap_or_default();
+    text.lines()
+        .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 /// Removes it; everything in it has ended or is ended now.

@@ -53,10 +53,8 @@ fn shut_out(engine: &Engine, id: &str, errno: Errno) -> Error {
     let Ok(written) = containers::state(&engine.paths, id) else {
         return stopped();
     };
-    if written.init.is_some_and(|init| !init.lives())
-        && let Some(monitor) = state::monitor(&written)
-    {
-        state::wait_process(monitor);
+    if written.init.is_some_and(|init| !init.lives()) {
+        state::wait_end(&engine.paths, id, &written);
     }
     let now = containers::state(&engine.paths, id).map(|written| state::truth(&written));
     if let Some(error) = now.map_or(Some(stopped()), |now| check(&now).err()) {

@@ -3,7 +3,7 @@
 use super::{state, stop};
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
-use crate::record::container::{State, Status};
+use crate::record::container::{Container, State, Status};
 use crate::record::containers;
 use crate::sys::pidfd;
 use std::os::fd::OwnedFd;
@@ -61,15 +61,25 @@ pub fn kill(engine: &Engine, wanted: &str, signal: i32) -> Result<()> {
 }
 
 fn send(engine: &Engine, wanted: &str, signal: i32) -> Result<()> {
-    let id = containers::find(&engine.paths, wanted)?;
-    let now = state::truth(&containers::state(&engine.paths, &id)?);
+    let paths = &engine.paths;
+    let id = containers::find(paths, wanted)?;
+    let mut now = state::truth(&containers::state(paths, &id)?);
+    // A damaged record is no reason to let it run.
+    let container = containers::config(paths, &id).unwrap_or_default();
+    if now.status == Status::Restarting || is_meant_to_end(signal, &container) {
+        now = state::forbid_restart(paths, &id, &container)?;
+    }
+    if now.status == Status::Restarting {
+        // There is nobody to hear a signal; that it ends was meant.
+        return stop::settle(engine, &id);
+    }
     let init = open_init(&id, &now)?;
     match pidfd::signal(&init, signal) {
         Err(nix::Error::ESRCH) => return Err(not_running(&id)),
         other => other.context(|| format!("cannot send a signal to container {id}"))?,
     }
     // As Docker: it goes on, to hear the signal.
-    super::pause::resume(&engine.paths, &id, &now)?;
+    super::pause::resume(paths, &id, &now)?;
     // The next command may rely on it, say `rm`. One that hangs in the kernel
     // is not waited for for ever.
     if signal == libc::SIGKILL && pidfd::wait_end(&init, Some(KILL_LIMIT)) == Ok(true) {
@@ -78,8 +88,21 @@ fn send(engine: &Engine, wanted: &str, signal: i32) -> Result<()> {
     Ok(())
 }
 
+/// Others are for the program to act upon: if it ends of one, that is as an end
+/// of its own, and its restart policy counts.
+fn is_meant_to_end(signal: i32, container: &Container) -> bool {
+    let own = container.config.stop_signal.as_deref().map(parse_signal);
+    matches!(
+        signal,
+        libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGQUIT
+    ) || own.is_some_and(|own| own.is_ok_and(|own| own == signal))
+}
+
 /// A descriptor of the running container's init.
 pub fn open_init(id: &str, now: &State) -> Result<OwnedFd> {
+    if now.status == Status::Restarting {
+        return Err(restarting(id));
+    }
     if !matches!(now.status, Status::Running | Status::Paused) {
         return Err(not_running(id));
     }
@@ -91,6 +114,12 @@ pub fn open_init(id: &str, now: &State) -> Result<OwnedFd> {
     } else {
         Err(not_running(id))
     }
+}
+
+pub fn restarting(id: &str) -> Error {
+    Error::conflict(format!(
+        "Container {id} is restarting, wait until the container is running"
+    ))
 }
 
 pub fn not_running(id: &str) -> Error {

@@ -7,17 +7,13 @@ use crate::error::Result;
 use crate::monitor::protocol::{Network, UplinkPaths};
 use crate::network::etc::{self, Resolver, Wanted};
 use crate::network::publish::{self, Listener, Protocol, Publication};
-use crate::network::uplink::{ADDRESS, DNS, Helper, Target, Uplink};
+use crate::network::uplink::{self, ADDRESS, DNS, Helper, Target, Uplink};
 use crate::record::container::{Container, HostConfig, PortBinding, Status};
 use crate::record::containers;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// A helper that takes longer leaves the container without a way out.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is prepared before the container starts.
 pub struct Attachment {
@@ -54,8 +50,9 @@ impl Attachment {
         Ok(attachment)
     }
 
-    pub fn wants_uplink(&self) -> bool {
-        self.uplink.is_some()
+    /// The way out, where one is wanted.
+    pub fn uplink(&self) -> Option<Uplink> {
+        self.uplink.clone()
     }
 
     pub fn take_listeners(&mut self) -> Vec<Listener> {
@@ -137,7 +134,7 @@ impl Attachment {
         };
         match uplink
             .start(target)
-            .and_then(|starting| starting.finish(PATIENCE))
+            .and_then(|starting| starting.finish(uplink::PATIENCE))
         {
             Ok(helper) => {
                 self.helper.set(Some(helper));

@@ -1,6 +1,6 @@
 //! Freezing all processes of a container, and letting them go on.
 
-use super::kill::not_running;
+use super::kill::{not_running, restarting};
 use super::state;
 use crate::cgroup::freezer;
 use crate::engine::Engine;
@@ -20,6 +20,7 @@ pub fn pause(engine: &Engine, wanted: &str) -> Result<()> {
         Status::Paused => {
             return Err(Error::conflict(format!("Container {id} is already paused")));
         }
+        Status::Restarting => return Err(restarting(&id)),
         _ => return Err(not_running(&id)),
     }
     if now.cgroup.is_empty() {

@@ -41,8 +41,9 @@ pub fn remove(engine: &Engine, wanted: &str, force: bool) -> Result<()> {
     };
     match now.status {
         Status::Running | Status::Restarting => Err(Error::conflict(format!(
-            "cannot remove container \"/{}\": container is running: stop the container before removing or force remove",
-            now.name
+            "cannot remove container \"/{}\": container is {}: stop the container before removing or force remove",
+            now.name,
+            now.status.word()
         ))
         .hint(format!("`wherry rm -f {}` does both", short(&id)))),
         Status::Paused => Err(Error::conflict(format!(
@@ -58,14 +59,17 @@ fn kill_now(engine: &Engine, id: &str) -> Result<()> {
     let Ok(state) = containers::state(&engine.paths, id) else {
         return Ok(());
     };
-    let now = state::truth(&state);
+    let now = match containers::config(&engine.paths, id) {
+        Ok(container) => state::forbid_restart(&engine.paths, id, &container)?,
+        Err(_) => state::truth(&state),
+    };
     if let Ok(init) = kill::open_init(id, &now) {
         let _ = pidfd::signal(&init, libc::SIGKILL);
         pidfd::wait_end(&init, None).context(|| format!("cannot wait for container {id}"))?;
     }
     // One that hangs, or whose reader does, is not waited for for ever.
     if let Some(monitor) = state::monitor(&state)
-        && !state::wait_process(monitor)
+        && !state::wait_end(&engine.paths, id, &now)
         && let Some(monitor) = pidfd::open(monitor.pid).ok().filter(|_| monitor.lives())
     {
         let _ = pidfd::signal(&monitor, libc::SIGKILL);

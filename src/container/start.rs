@@ -42,7 +42,8 @@ pub fn start(engine: &Engine, wanted: &str, size: (u16, u16), attach: Attach) ->
     let now = state::settle(&engine.paths, &id)?;
     match now.status {
         Status::Created | Status::Exited => {}
-        Status::Running => return Ok(Started::Before),
+        // As Docker: one between two runs counts as one that runs.
+        Status::Running | Status::Restarting => return Ok(Started::Before),
         Status::Paused => {
             return Err(Error::conflict(
                 "cannot start a paused container, try unpause instead",
@@ -111,16 +112,19 @@ pub fn launch(
         stdin_once: container.config.stdin_once,
         attach,
         auto_remove: container.host_config.auto_remove,
+        restart: container.host_config.restart_policy.clone(),
         log: plan::logging::target(&container, &state.name)?,
         files: match donor.filter(|_| of_donor(&container)) {
             Some(id) => donor::files(&engine.paths, &id)?,
             None => network.files(&container)?,
         },
-        uplink: network.wants_uplink(),
+        uplink: network.uplink(),
         cgroup,
         state: State {
             ports: network.ports(),
+            manually_stopped: false,
             manually_restarted: false,
+            restart_count: 0,
             ..state
         },
         listeners: network.take_listeners(),

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::fs::replace::Durability;
 use crate::paths::Paths;
-use crate::record::container::{State, Status};
+use crate::record::container::{Container, State, Status};
 use crate::record::containers;
 use crate::sys::{pidfd, procfs};
 use std::path::Path;
@@ -16,17 +16,17 @@ use std::time::Duration;
 /// may be slow.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a monitor may take to write an end down and go.
+const END_LIMIT: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// Docker's status for an end that nobody saw.
 pub const UNKNOWN_EXIT: i32 = 255;
 
 /// The state as it is now. A container whose init is gone while its monitor
 /// still works counts as running: the monitor is about to write the end.
 pub fn truth(state: &State) -> State {
-    let active = matches!(
-        state.status,
-        Status::Running | Status::Paused | Status::Restarting
-    );
-    if !active {
+    if !is_active(state.status) {
         return state.clone();
     }
     let mut now = state.clone();
@@ -39,13 +39,16 @@ pub fn truth(state: &State) -> State {
             now.status = Status::Running;
         }
     } else if !lives(&state.monitor) {
+        // One between two runs has had its end written down.
+        if state.status != Status::Restarting {
+            now.exit_code = UNKNOWN_EXIT;
+            now.finished_at = crate::text::time::now();
+        }
         now.status = Status::Exited;
-        now.exit_code = UNKNOWN_EXIT;
         now.monitor_lost = true;
         now.starting = false;
         now.init = None;
         now.monitor = None;
-        now.finished_at = crate::text::time::now();
     }
     now
 }
@@ -55,10 +58,8 @@ pub fn truth(state: &State) -> State {
 /// that nobody saw end. The caller holds the container's lock.
 pub fn settle(paths: &Paths, id: &str) -> Result<State> {
     let mut state = containers::state(paths, id)?;
-    if state.init.is_some_and(|p| !p.lives())
-        && let Some(monitor) = monitor(&state)
-    {
-        wait_process(monitor);
+    if state.init.is_some_and(|p| !p.lives()) && monitor(&state).is_some() {
+        wait_end(paths, id, &state);
         state = containers::state(paths, id)?;
     }
     let now = truth(&state);
@@ -97,13 +98,56 @@ pub fn monitor(state: &State) -> Option<procfs::Process> {
     state.monitor.filter(|_| same_boot)
 }
 
-/// Waits for a process to end; it has little left to do. False: it has not
-/// after 10 s.
-pub fn wait_process(process: procfs::Process) -> bool {
-    match pidfd::open(process.pid) {
-        Ok(fd) if process.lives() => {
-            pidfd::wait_end(&fd, Some(Duration::from_secs(10))).unwrap_or(true)
+/// Waits until the monitor is done with the run that `seen` tells of: it ends
+/// itself, having little left to do, or goes on to the next run. False: it has
+/// done neither after 10 s.
+pub fn wait_end(paths: &Paths, id: &str, seen: &State) -> bool {
+    let Some(monitor) = monitor(seen) else {
+        return true;
+    };
+    let Some(fd) = pidfd::open(monitor.pid).ok().filter(|_| monitor.lives()) else {
+        return true;
+    };
+    for _ in 0..END_LIMIT.as_millis() / LOOK_EVERY.as_millis() {
+        if pidfd::wait_end(&fd, Some(LOOK_EVERY)).unwrap_or(true) {
+            return true;
         }
-        _ => true,
+        let goes_on = |now: &State| now.monitor == seen.monitor && now.init != seen.init;
+        if containers::state(paths, id).is_ok_and(|now| goes_on(&now)) {
+            return true;
+        }
     }
+    false
+}
+
+/// Has the monitor not start the container again, whatever its restart policy,
+/// and wakes one that is about to. The state as it was then.
+pub fn forbid_restart(paths: &Paths, id: &str, container: &Container) -> Result<State> {
+    let written = containers::state(paths, id)?;
+    let updated = written.restart_policy.as_ref();
+    let policy = updated.unwrap_or(&container.host_config.restart_policy);
+    if policy.is_none() {
+        return Ok(truth(&written));
+    }
+    let written = containers::change_state(paths, id, |state| {
+        if is_active(state.status) {
+            state.manually_stopped = true;
+        }
+    })?;
+    let now = truth(&written);
+    if now.status == Status::Restarting
+        && let Some(monitor) = monitor(&now)
+        && let Ok(fd) = pidfd::open(monitor.pid)
+        && monitor.lives()
+    {
+        let _ = pidfd::signal(&fd, libc::SIGHUP);
+    }
+    Ok(now)
+}
+
+fn is_active(status: Status) -> bool {
+    matches!(
+        status,
+        Status::Running | Status::Paused | Status::Restarting
+    )
 }

@@ -24,8 +24,9 @@ pub struct StopOptions {
 pub fn stop(engine: &Engine, wanted: &str, options: &StopOptions) -> Result<()> {
     let paths = &engine.paths;
     let id = containers::find(paths, wanted)?;
-    let config = containers::config(paths, &id)?.config;
-    let now = state::truth(&containers::state(paths, &id)?);
+    let container = containers::config(paths, &id)?;
+    let now = state::forbid_restart(paths, &id, &container)?;
+    let config = container.config;
     let Ok(init) = open_init(&id, &now) else {
         return settle(engine, &id);
     };
@@ -56,9 +57,8 @@ pub fn stop(engine: &Engine, wanted: &str, options: &StopOptions) -> Result<()> 
 /// Until the end is written down, by the monitor or else by us.
 pub fn settle(engine: &Engine, id: &str) -> Result<()> {
     let paths = &engine.paths;
-    let now = containers::state(paths, id).ok();
-    if let Some(monitor) = now.as_ref().and_then(state::monitor) {
-        state::wait_process(monitor);
+    if let Ok(now) = containers::state(paths, id) {
+        state::wait_end(paths, id, &now);
     }
     let Ok(lock) = containers::lock(paths, id) else {
         // `--rm`: its monitor has removed it.

@@ -4,7 +4,7 @@ use super::{kill, state};
 use crate::engine::Engine;
 use crate::error::{Context, Result};
 use crate::fs::lock;
-use crate::record::container::{State, Status};
+use crate::record::container::{Process, State, Status};
 use crate::record::containers;
 use crate::sys::pidfd;
 use nix::fcntl::OFlag;
@@ -13,8 +13,8 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// Blocks until the container does not run; its exit status. One that never
-/// ran gives 0.
+/// Blocks until the container has ended, be it to be started again; its exit
+/// status. One that never ran gives 0.
 pub fn wait(engine: &Engine, wanted: &str) -> Result<i32> {
     let paths = &engine.paths;
     let id = containers::find(paths, wanted)?;
@@ -29,23 +29,32 @@ pub fn wait(engine: &Engine, wanted: &str) -> Result<i32> {
     if let Ok(init) = kill::open_init(&id, &now) {
         pidfd::wait_end(&init, None).context(|| format!("cannot wait for container {id}"))?;
     }
-    let ended = recorded(&held, &id)?;
-    Ok(ended.exit_code)
+    recorded(&held, &id, now.init)
 }
 
-/// The state once it says that the container has ended. The monitor writes it
-/// right after init is gone; a lost monitor never does.
-fn recorded(dir: &OwnedFd, id: &str) -> Result<State> {
+/// The status once the end is written down of the run that was `seen`, or of
+/// the next one. The monitor writes it right after init is gone; a lost monitor
+/// never does.
+fn recorded(dir: &OwnedFd, id: &str, mut seen: Option<Process>) -> Result<i32> {
     loop {
-        let state = read_state(dir, id)?;
-        let now = state::truth(&state);
-        if !matches!(
-            now.status,
-            Status::Running | Status::Paused | Status::Restarting
-        ) {
-            return Ok(now);
+        let now = state::truth(&read_state(dir, id)?);
+        match now.status {
+            Status::Restarting if seen.is_some() => return Ok(now.exit_code),
+            Status::Restarting => std::thread::sleep(Duration::from_millis(20)),
+            Status::Running | Status::Paused if seen.is_some() && now.init != seen => {
+                // It runs again already.
+                return Ok(now.last_exit_code);
+            }
+            Status::Running | Status::Paused if seen.is_none() => {
+                seen = now.init;
+                if let Ok(init) = kill::open_init(id, &now) {
+                    pidfd::wait_end(&init, None)
+                        .context(|| format!("cannot wait for container {id}"))?;
+                }
+            }
+            Status::Running | Status::Paused => std::thread::sleep(Duration::from_millis(1)),
+            _ => return Ok(now.exit_code),
         }
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

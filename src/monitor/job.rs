@@ -3,8 +3,9 @@
 use super::protocol::Attach;
 use crate::logs::Target;
 use crate::network::publish::Listener;
+use crate::network::uplink::Uplink;
 use crate::paths::Paths;
-use crate::record::container::State;
+use crate::record::container::{RestartPolicy, State};
 use crate::runtime::plan::Plan;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct Job {
     pub stdin_once: bool,
     /// What the starting command is attached to.
     pub attach: Attach,
+    /// Whether it is started again when it has ended.
+    pub restart: RestartPolicy,
     /// Remove the container when it has ended.
     pub auto_remove: bool,
     /// `None`: `--log-driver none`.
@@ -30,8 +33,8 @@ pub struct Job {
     pub state: State,
     /// Content of hosts, hostname and resolv.conf in the run directory.
     pub files: Vec<(&'static str, String)>,
-    /// Ask the command for an uplink once the network namespace exists.
-    pub uplink: bool,
+    /// The way out, asked of the command once the network namespace exists.
+    pub uplink: Option<Uplink>,
     /// Published ports: sockets bound in the host's network namespace.
     pub listeners: Vec<Listener>,
     /// The container's cgroup: where it is, and a descriptor to clone into.

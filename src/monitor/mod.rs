@@ -3,9 +3,12 @@
 //! forked by the command that starts the container and stays in the host's
 //! network namespace, as root of the user's namespace U.
 
+mod back_off;
 mod clients;
 pub mod door;
+mod holder;
 pub mod job;
+mod policy;
 pub mod protocol;
 pub mod spawn;
 mod start;

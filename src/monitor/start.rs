@@ -2,10 +2,12 @@
 //! child, the record.
 
 use super::door::Door;
+use super::holder::Holder;
 use super::job::Job;
 use super::protocol::{self, End, Kind, Network, UplinkPaths};
 use crate::error::{Context, Error, Result};
 use crate::fs::replace::Durability;
+use crate::network::uplink::{ADDRESS, PATIENCE, Starting, Target, Uplink};
 use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::runtime::beside;
@@ -22,7 +24,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A container whose program runs.
 pub struct Running {
@@ -42,7 +44,9 @@ pub struct Running {
 
 /// Starts the container; on failure it is as if it had not been tried, but for
 /// the state, which says why. The `door` is opened unless it is open already.
-pub fn start(job: &mut Job, client: &End, door: &mut Option<Door>) -> Result<Running> {
+/// `client` is the command that starts it; without one it is a further start by
+/// the monitor itself.
+pub fn start(job: &mut Job, client: Option<&End>, door: &mut Option<Door>) -> Result<Running> {
     make_directories(job)?;
     write_files(job)?;
     let (streams, ends) = make_streams(job)?;
@@ -99,7 +103,7 @@ struct Begun {
 /// Leads the child to its program.
 fn begin(
     job: &mut Job,
-    client: &End,
+    client: Option<&End>,
     door: &mut Option<Door>,
     parent: &ParentEnd,
     pid: i32,
@@ -109,16 +113,20 @@ fn begin(
     }
     set_oom_score(pid, job.plan.oom_score_adj)?;
     let netns = open_netns(job, pid)?;
+    let holder = match client {
+        None if netns.is_some() => Holder::new(pid, job.plan.id_maps.is_some()).ok(),
+        _ => None,
+    };
     parent
         .go()
         .context(|| "cannot talk to the container's process")?;
     // While the child builds its root on the other core: the record. From now
     // on a lost monitor leaves a container that others find.
-    let mut state = record_running(job, pid)?;
-    if let Some(netns) = &netns {
-        // A command that went away is noticed when its answer is waited for.
-        let _ = client.send_json(Kind::Uplink, &uplink_paths(netns));
-    }
+    let mut state = record_running(job, pid, client.is_some())?;
+    let uplink = match (&netns, &job.uplink) {
+        (Some(netns), Some(uplink)) => Some(Coming::begin(job, uplink, client, netns, holder)),
+        _ => None,
+    };
     if door.is_none() {
         // Without it nobody attaches; the container runs all the same.
         *door = Door::open(&job.paths.run_container(&job.id)).ok();
@@ -126,12 +134,9 @@ fn begin(
     let mut ready = hear_ready(job, parent)?;
     let files = Files::read(ready.passwd.take(), ready.group.take());
     let user = users::resolve(&job.user, &job.group_add, &files)?;
-    let network = match netns {
-        Some(_) if job.uplink => wait_network(client)?,
-        _ => Network::default(),
-    };
-    state.ip_address.clone_from(&network.address);
-    if !network.address.is_empty() {
+    let network = uplink.map_or(Ok(Network::default()), Coming::finish)?;
+    if !network.address.is_empty() && client.is_some() {
+        state.ip_address.clone_from(&network.address);
         write_state(job, &state)?;
     }
     parent
@@ -187,7 +192,7 @@ fn hear(job: &Job, parent: &ParentEnd) -> Result<Heard> {
 /// The container's own network namespace, where an uplink is wanted: opened
 /// before the child becomes unreachable.
 fn open_netns(job: &Job, pid: i32) -> Result<Option<OwnedFd>> {
-    if !job.uplink {
+    if job.uplink.is_none() {
         return Ok(None);
     }
     let path = format!("/proc/{pid}/ns/net");
@@ -198,6 +203,53 @@ fn open_netns(job: &Job, pid: i32) -> Result<Option<OwnedFd>> {
     )
     .map(Some)
     .context(|| "cannot open the container's network namespace")
+}
+
+/// A way out in the making.
+enum Coming<'a> {
+    /// By the command that starts the container.
+    Asked(&'a End),
+    /// By ourselves; `None`: it could not be begun.
+    Own(Option<Starting>, Option<Holder>),
+}
+
+impl<'a> Coming<'a> {
+    fn begin(
+        job: &Job,
+        uplink: &Uplink,
+        client: Option<&'a End>,
+        netns: &OwnedFd,
+        holder: Option<Holder>,
+    ) -> Self {
+        let paths = uplink_paths(netns);
+        if let Some(client) = client {
+            // One that went away is noticed when its answer is waited for.
+            let _ = client.send_json(Kind::Uplink, &paths);
+            return Self::Asked(client);
+        }
+        let target = Target {
+            // We are in U, whose root may enter the container's network.
+            userns: None,
+            netns: holder
+                .as_ref()
+                .map_or_else(|| PathBuf::from(paths.netns), Holder::netns),
+            dir: job.paths.container(&job.id),
+        };
+        Self::Own(uplink.start(target).ok(), holder)
+    }
+
+    /// As at the first start, a host without a way out is no reason not to run.
+    fn finish(self) -> Result<Network> {
+        match self {
+            Self::Asked(client) => wait_network(client),
+            Self::Own(starting, holder) => {
+                let helper = starting.and_then(|starting| starting.finish(PATIENCE).ok());
+                drop(holder);
+                let address = helper.map_or(String::new(), |_| ADDRESS.to_string());
+                Ok(Network { address })
+            }
+        }
+    }
 }
 
 fn uplink_paths(netns: &OwnedFd) -> UplinkPaths {
@@ -247,8 +299,29 @@ fn set_oom_score(pid: i32, score: i32) -> Result<()> {
 }
 
 /// State `running`, with who init and monitor are.
-fn record_running(job: &Job, pid: i32) -> Result<State> {
-    let mut state = job.state.clone();
+fn record_running(job: &Job, pid: i32, first: bool) -> Result<State> {
+    if first {
+        let mut state = job.state.clone();
+        set_running(job, pid, &mut state)?;
+        write_state(job, &state)?;
+        return Ok(state);
+    }
+    // Commands may change it, but for one whose lock starts it.
+    let mut set = Ok(());
+    let state = containers::change_state(&job.paths, &job.id, |state| {
+        if !state.manually_stopped {
+            set = set_running(job, pid, state);
+        }
+    })?;
+    match (set, state.manually_stopped) {
+        (Ok(()), true) => Err(Error::conflict(
+            "it was stopped before it was started again",
+        )),
+        (set, _) => set.map(|()| state),
+    }
+}
+
+fn set_running(job: &Job, pid: i32, state: &mut State) -> Result<()> {
     state.status = Status::Running;
     state.init = Process::of(pid);
     state.monitor = Some(Process::me());
@@ -264,8 +337,7 @@ fn record_running(job: &Job, pid: i32) -> Result<State> {
     if let Some((path, _)) = &job.cgroup {
         state.cgroup = path.display().to_string();
     }
-    write_state(job, &state)?;
-    Ok(state)
+    Ok(())
 }
 
 pub fn write_state(job: &Job, state: &State) -> Result<()> {

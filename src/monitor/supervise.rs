@@ -2,9 +2,11 @@
 //! thread; after the start it holds buffers for what is under way and nothing
 //! else.
 
+use super::back_off;
 use super::clients::{Clients, Said, until};
 use super::door::Door;
 use super::job::Job;
+use super::policy::{self, BackOff};
 use super::protocol::{End, Kind, MAX_PAYLOAD, Network};
 use super::start::{self, Running};
 use super::streams::{Input, Output, Progress};
@@ -19,6 +21,7 @@ use crate::sys::{clone, pty, signal};
 use crate::userns::monitors::{Entry, Role};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// How often an output is read after the end: several times what its pipe can
 /// hold at most.
@@ -36,7 +39,7 @@ pub fn main(mut job: Job, client: End) {
         }
     };
     let mut door = None;
-    let started = start::start(&mut job, &client, &mut door);
+    let started = start::start(&mut job, Some(&client), &mut door);
     let removed = match started {
         Ok(running) => live(job, client, door, running),
         Err(error) => give_up(&job, &client, &error),
@@ -107,7 +110,8 @@ fn give_up(job: &Job, client: &End, error: &Error) -> bool {
     removed
 }
 
-/// The poll loop and what follows it. False: `--rm` has left something.
+/// The poll loop and what follows it: the end, or the next run. False: `--rm`
+/// has left something.
 fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) -> bool {
     let mut state = running.state.clone();
     // A command that is gone cannot be told; the container runs all the same.
@@ -119,15 +123,76 @@ fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) -> boo
     if !job.attach.is_none() {
         life.clients.add_starter(starter, job.attach);
     }
-    // Now others may enter; nobody who was told of the start waits for this.
-    record(&job, &mut state, |state| state.starting = false);
-    crate::sys::memory::release_code();
-    let ended = life.run();
-    if job.plan.shares_processes() {
-        end_orphans();
+    let mut back_off = BackOff::default();
+    let mut oom_kills = 0;
+    loop {
+        // Now others may enter; nobody who was told of the start waits for this.
+        let address = life.address.clone();
+        record(&job, &mut state, |state| {
+            state.starting = false;
+            state.ip_address.clone_from(&address);
+        });
+        let began = Instant::now();
+        crate::sys::memory::release_code();
+        let ended = life.run();
+        if job.plan.shares_processes() {
+            end_orphans();
+        }
+        life.drain();
+        let (mut door, mut clients) =
+            match finish(&mut job, &mut state, life, ended, &mut oom_kills) {
+                Next::Over { removed } => return removed,
+                Next::Again(door, clients) => (door, clients),
+            };
+        let pause = back_off.after(began.elapsed());
+        match start_again(&mut job, pause, &mut door) {
+            Ok(running) => {
+                state = running.state.clone();
+                life = match Life::new(&mut job, running, door) {
+                    Ok(life) => life,
+                    Err(_) => clone::exit(1),
+                };
+                life.clients = clients;
+            }
+            Err(error) => {
+                stay_stopped(&job, &mut state, error);
+                clients.linger();
+                return true;
+            }
+        }
     }
-    life.drain();
-    finish(&job, state, life, ended)
+}
+
+/// After the pause; an error is `None` when a command does not want it any more.
+fn start_again(
+    job: &mut Job,
+    pause: Duration,
+    door: &mut Option<Door>,
+) -> std::result::Result<Running, Option<Error>> {
+    if !back_off::wait(job, pause) {
+        return Err(None);
+    }
+    if let Some((path, _)) = &job.cgroup {
+        // The container may have been killed while it was frozen.
+        let _ = crate::cgroup::freezer::thaw(path);
+    }
+    start::start(job, None, door).map_err(Some)
+}
+
+/// It was to be started again and is not.
+fn stay_stopped(job: &Job, state: &mut State, error: Option<Error>) {
+    end_helpers(job);
+    record(job, state, |state| {
+        clean_up(job);
+        state.status = Status::Exited;
+        state.starting = false;
+        state.init = None;
+        state.monitor = None;
+        if let Some(error) = error.as_ref().filter(|_| !state.manually_stopped) {
+            state.error = error.message().to_string();
+            state.exit_code = crate::error::container_status(error.kind());
+        }
+    });
 }
 
 struct Life {
@@ -142,6 +207,8 @@ struct Life {
     /// Keeps the overlay's file system from syncing at the container's exit.
     _root: Option<OwnedFd>,
     forwarder: Option<Forwarder>,
+    /// What the uplink gave.
+    address: String,
 }
 
 impl Life {
@@ -180,6 +247,7 @@ impl Life {
             log,
             stdin_once: job.stdin_once,
             _root: running.root,
+            address: running.network.address.clone(),
             forwarder: forwarder(
                 std::mem::take(&mut job.listeners),
                 running.netns,
@@ -333,11 +401,17 @@ impl Life {
 
     /// Whoever comes now hears how it ended as well.
     fn close_door(&mut self) {
-        if let Some(mut door) = self.door.take() {
+        if let Some(door) = &self.door {
             door.close();
-            while let Some(client) = door.accept() {
-                self.clients.add_later(client);
-            }
+        }
+        self.let_in();
+        self.door = None;
+    }
+
+    /// Those who stand at the door.
+    fn let_in(&mut self) {
+        while let Some(client) = self.door.as_mut().and_then(Door::accept) {
+            self.clients.add_later(client);
         }
     }
 }
@@ -373,28 +447,59 @@ fn input_interest<'a>(input: Option<&'a Input>, other: BorrowedFd<'a>) -> PollFd
     }
 }
 
-/// Records how it ended, tells the command, and leaves nothing behind.
-fn finish(job: &Job, mut state: State, mut life: Life, ended: Ended) -> bool {
+/// What follows a run.
+enum Next {
+    /// Nothing; whether all is gone that was to go.
+    Over { removed: bool },
+    /// Another one, with this door, and clients that have not heard all of this
+    /// one yet.
+    Again(Option<Door>, Clients),
+}
+
+/// Records how it ended, tells the commands, and leaves nothing behind, unless
+/// it is to be started again.
+fn finish(
+    job: &mut Job,
+    state: &mut State,
+    mut life: Life,
+    ended: Ended,
+    oom_kills: &mut u64,
+) -> Next {
     life.log = None;
-    let oom_killed = job
-        .cgroup
-        .as_ref()
-        .is_some_and(|(path, _)| crate::cgroup::was_oom_killed(path));
+    let before = *oom_kills;
+    if let Some((path, _)) = &job.cgroup {
+        *oom_kills = crate::cgroup::oom_kills(path);
+    }
     end_helpers(job);
     let finished_at = crate::text::time::now();
-    record(job, &mut state, |state| {
-        // Once the end is written down, it may be started again by anybody.
-        if !is_removed(job, state) {
-            clean_up(job);
+    record(job, state, |state| {
+        let again = policy::is_restarted(&job.restart, state, ended.status());
+        if again {
+            state.status = Status::Restarting;
+            state.restart_count += 1;
+            state.last_exit_code = ended.status();
+        } else {
+            // Once the end is written down, it may be started again by anybody.
+            if !is_removed(job, state) {
+                clean_up(job);
+            }
+            state.status = Status::Exited;
+            state.monitor = None;
         }
-        state.status = Status::Exited;
         state.exit_code = ended.status();
         state.init = None;
-        state.monitor = None;
         state.finished_at.clone_from(&finished_at);
-        state.oom_killed = oom_killed;
+        state.oom_killed = *oom_kills > before;
     });
-    let remove = is_removed(job, &state);
+    if state.status == Status::Restarting {
+        // As Docker: they have seen an end.
+        life.let_in();
+        life.clients.finish(state.exit_code);
+        let forwarder = life.forwarder.take();
+        job.listeners = forwarder.map_or_else(Vec::new, Forwarder::into_listeners);
+        return Next::Again(life.door.take(), life.clients);
+    }
+    let remove = is_removed(job, state);
     let trash = remove.then(|| containers::hide(&job.paths, &job.id, &state.name));
     life.close_door();
     life.clients.finish(state.exit_code);
@@ -407,7 +512,7 @@ fn finish(job: &Job, mut state: State, mut life: Life, ended: Ended) -> bool {
         _ => true,
     };
     life.clients.linger();
-    removed
+    Next::Over { removed }
 }
 
 /// `--rm`, unless somebody ended it to start it again.

@@ -80,6 +80,11 @@ impl Forwarder {
         Ok(forwarder)
     }
 
+    /// Ends what is under way; the listeners go on to the container's next run.
+    pub fn into_listeners(self) -> Vec<Listener> {
+        self.listeners
+    }
+
     /// Readable when there is something to do.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.epoll.0.as_fd()

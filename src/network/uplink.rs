@@ -29,6 +29,9 @@ pub const DNS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 /// Name of the interface in the container.
 pub const INTERFACE: &str = "eth0";
 
+/// A helper that takes longer leaves the container without a way out.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
 const PID_FILE: &str = "uplink.pid";
 const LOG_FILE: &str = "uplink.log";
 /// A link to the network namespace; pasta quits when it disappears.

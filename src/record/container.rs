@@ -279,6 +279,12 @@ pub struct RestartPolicy {
     pub maximum_retry_count: u32,
 }
 
+impl RestartPolicy {
+    pub fn is_none(&self) -> bool {
+        matches!(self.name.as_str(), "" | "no")
+    }
+}
+
 impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
@@ -414,6 +420,13 @@ pub struct State {
     /// RFC 3339 with nanoseconds, UTC; empty is never.
     pub started_at: String,
     pub finished_at: String,
+    /// A command has ended it: its restart policy does not count.
+    pub manually_stopped: bool,
+    /// The status of the run before the last restart.
+    pub last_exit_code: i32,
+    /// What `update --restart` has made of the policy in config.json.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<RestartPolicy>,
     /// `restart` has stopped it: with `--rm` it stays, to be started again.
     pub manually_restarted: bool,
     /// The monitor was lost, so its end could not be recorded by it.

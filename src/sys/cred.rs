@@ -36,6 +36,12 @@ pub fn not_dumpable() -> nix::Result<()> {
     prctl(libc::PR_SET_DUMPABLE, 0)
 }
 
+/// Those who may trace this process may look into it again: entering a user
+/// namespace has hidden it.
+pub fn dumpable() -> nix::Result<()> {
+    prctl(libc::PR_SET_DUMPABLE, 1)
+}
+
 /// The signal that the kernel sends when the parent thread ends; 0 is none.
 pub fn parent_death_signal(signal: libc::c_int) -> nix::Result<()> {
     prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong)

@@ -41,10 +41,12 @@ pub fn command(program: &Path) -> Command {
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("LC_ALL", "C")
         .current_dir("/");
-    // SAFETY: the closure makes two system calls and touches no memory.
+    // SAFETY: the closure makes system calls and touches no memory of others.
     unsafe {
         command.pre_exec(|| {
             libc::setsid();
+            // A monitor has all signals blocked.
+            super::signal::unblock_all().map_err(std::io::Error::from)?;
             // Close-on-exec instead of close: the pipe by which std reports a
             // failed exec has to live until then.
             let flags = libc::CLOSE_RANGE_CLOEXEC;

@@ -2,6 +2,7 @@
 
 mod kills;
 mod pause;
+mod policies;
 mod prune;
 mod rename;
 mod restart;

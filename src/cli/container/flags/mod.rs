@@ -22,7 +22,7 @@ mod volume;
 
 use crate::container::create::{CreateRequest, Pull};
 use crate::error::{Error, Result};
-use crate::record::container::{Config, HostConfig};
+use crate::record::container::{Config, HostConfig, RestartPolicy};
 use std::path::PathBuf;
 
 pub use process::Stream;
@@ -105,12 +105,12 @@ impl CreateFlags {
     /// is the image's own.
     pub fn into_request(self, image: &str, command: Vec<String>) -> Result<CreateRequest> {
         let pull = self.pull()?;
-        if self.rm && !matches!(self.restart.as_str(), "no" | "") {
+        let restart_policy = restart_policy(&self.restart)?;
+        if self.rm && !restart_policy.is_none() {
             return Err(Error::usage(
                 "conflicting options: cannot specify both --restart and --rm",
             ));
         }
-        check_restart(&self.restart)?;
         self.refused.check()?;
         let mut config = Config {
             image: image.to_string(),
@@ -119,6 +119,7 @@ impl CreateFlags {
         };
         let mut host = HostConfig {
             auto_remove: self.rm,
+            restart_policy,
             container_id_file: self
                 .cidfile
                 .as_ref()
@@ -169,22 +170,39 @@ fn runtime(given: Option<String>) -> Result<String> {
     }
 }
 
-fn check_restart(policy: &str) -> Result<()> {
-    let (name, count) = policy.split_once(':').unwrap_or((policy, ""));
-    if !count.is_empty() && count.parse::<u32>().is_err() {
-        return Err(Error::usage(
-            "invalid restart policy format: maximum retry count must be an integer",
-        ));
+/// `--restart`: `no`, `always`, `unless-stopped`, `on-failure[:MOST]`.
+pub fn restart_policy(text: &str) -> Result<RestartPolicy> {
+    let (name, most) = text.split_once(':').unwrap_or((text, ""));
+    let invalid = |what: &str| Error::usage(format!("invalid restart policy format: {what}"));
+    if name.is_empty() && text.contains(':') {
+        return Err(invalid("no policy provided before colon"));
     }
+    let count: i64 = match most {
+        "" => 0,
+        most => most
+            .parse()
+            .map_err(|_| invalid("maximum retry count must be an integer"))?,
+    };
+    let invalid = |what: String| Error::invalid(format!("invalid restart policy: {what}"));
     match name {
-        "no" | "" => Ok(()),
-        "always" | "unless-stopped" | "on-failure" => Err(Error::unsupported(format!(
-            "--restart {policy} is not supported yet"
-        ))),
-        _ => Err(Error::invalid(format!(
-            "invalid restart policy: unknown policy '{name}'"
-        ))),
+        "on-failure" => {}
+        "no" | "" | "always" | "unless-stopped" if count == 0 => {}
+        "no" | "" | "always" | "unless-stopped" => {
+            return Err(invalid(
+                "maximum retry count can only be used with 'on-failure'".into(),
+            ));
+        }
+        _ => {
+            return Err(invalid(format!(
+                "unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+            )));
+        }
     }
+    Ok(RestartPolicy {
+        name: if name.is_empty() { "no" } else { name }.to_string(),
+        maximum_retry_count: u32::try_from(count)
+            .map_err(|_| invalid("maximum retry count cannot be negative".into()))?,
+    })
 }
 
 /// `KEY=value`, or `KEY` with an empty value.

@@ -168,9 +168,24 @@ fn refusals() {
             "conflicting options: cannot specify both --restart and --rm",
         ),
         (
-            "--restart always x",
-            Kind::Unsupported,
-            "--restart always is not supported yet",
+            "--restart sometimes x",
+            Kind::Invalid,
+            "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+        ),
+        (
+            "--restart always:3 x",
+            Kind::Invalid,
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+        ),
+        (
+            "--restart on-failure:-1 x",
+            Kind::Invalid,
+            "invalid restart policy: maximum retry count cannot be negative",
+        ),
+        (
+            "--restart :1 x",
+            Kind::Usage,
+            "invalid restart policy format: no policy provided before colon",
         ),
         (
             "--restart on-failure:x y",
