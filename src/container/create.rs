@@ -8,7 +8,7 @@ use crate::error::{Context, Error, Result};
 use crate::fs::lock::Lock;
 use crate::fs::replace::Durability;
 use crate::image::config::ImageConfig;
-use crate::record::container::{Config, Container, HostConfig, State, VERSION};
+use crate::record::container::{Config, Container, Healthcheck, HostConfig, State, VERSION};
 use crate::record::containers::New;
 use crate::store::Image;
 use crate::sys::procfs::Process;
@@ -192,6 +192,13 @@ fn join_image(config: &mut Config, image: &ImageConfig) {
     }
     for port in of_image.exposed_ports().iter().flatten() {
         config.exposed_ports.entry(port.clone()).or_default();
+    }
+    if let Some(check) = image.healthcheck() {
+        let of_image: Healthcheck = serde_json::from_value(check.clone()).unwrap_or_default();
+        config
+            .healthcheck
+            .get_or_insert_with(Healthcheck::default)
+            .join(&of_image);
     }
     if config.stop_signal.is_none() {
         config.stop_signal.clone_from(of_image.stop_signal());

@@ -1,22 +1,18 @@
 //! A further process in a running container: one setns by pidfd into all its
 //! namespaces, a fork, the same last steps as a start.
 
-use super::plan::namespaces::{Namespaces, Whose};
 use super::plan::{ExecRequest, exec_process};
 use super::relay::{Event, Outcome, Peer, RelayOptions, relay};
 use super::{donor, kill, state};
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
-use crate::record::container::{Container, State, Status};
+use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::runtime::child::{self, Streams};
-use crate::runtime::explain;
-use crate::runtime::plan::Process;
 use crate::runtime::streams::{self, Ends};
-use crate::runtime::sync::{self, Heard, ParentEnd};
-use crate::runtime::users::{self, Files};
+use crate::runtime::{explain, member, sync};
 use crate::sys::clone::{self, Fork};
-use crate::sys::{cred, ns, pidfd, pty, set_nonblocking};
+use crate::sys::{pidfd, pty, set_nonblocking};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -60,7 +56,7 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
             _ => e,
         }
     };
-    enter(&init, &donor::real(paths, &container)?).map_err(ended)?;
+    member::enter(&init, donor::real(paths, &container)?.entered()).map_err(ended)?;
     match clone::clone(0, cgroup.as_ref().map(AsRawFd::as_raw_fd))
         .map_err(|errno| ended(explain::clone(errno)))?
     {
@@ -75,18 +71,20 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
                 "" => &container.config.user,
                 given => given,
             };
-            let mut session = Session {
-                pidfd,
-                ends,
-                terminal: None,
-            };
-            if let Err(e) = session.lead(&parent, &process, user, &container) {
-                // The container's init does not end before we have reaped it.
-                let _ = pidfd::signal(&session.pidfd, libc::SIGKILL);
-                let _ = pidfd::reap(&session.pidfd);
-                return Err(ended(e));
+            let group_add = container.host_config.group_add.as_deref();
+            match member::lead(&parent, &process, user, group_add.unwrap_or_default()) {
+                Ok(terminal) => Ok(Session {
+                    pidfd,
+                    ends,
+                    terminal,
+                }),
+                Err(e) => {
+                    // The container's init does not end before we have reaped it.
+                    let _ = pidfd::signal(&pidfd, libc::SIGKILL);
+                    let _ = pidfd::reap(&pidfd);
+                    Err(ended(e))
+                }
             }
-            Ok(session)
         }
     }
 }
@@ -95,20 +93,6 @@ pub fn exec(engine: &Engine, wanted: &str, request: &ExecRequest, detach: bool) 
 /// The new process inherits ours; without root it cannot be lowered.
 fn set_oom_score(score: i32) {
     let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
-}
-
-/// All namespaces of the container in one call.
-fn enter(init: &OwnedFd, whose: &Namespaces) -> Result<()> {
-    // Before: nobody in there may look at what we hold (CVE-2016-9962).
-    cred::not_dumpable().context(|| "cannot hide this process from the container")?;
-    // The host's are ours already, and only the host's root may enter them.
-    let all = libc::CLONE_NEWNS | whose.flags(Whose::Own) | whose.flags(Whose::Donor);
-    let joined = match ns::join(init, all | libc::CLONE_NEWUSER) {
-        // Root's container is in our own user namespace.
-        Err(Errno::EINVAL) => ns::join(init, all),
-        other => other,
-    };
-    joined.context(|| "cannot enter the container")
 }
 
 /// The cgroup to start in: the container's, where it has one.
@@ -129,48 +113,6 @@ fn make_streams(request: &ExecRequest, detach: bool) -> Result<(Streams, Ends)> 
 }
 
 impl Session {
-    /// Leads the child to its program.
-    fn lead(
-        &mut self,
-        parent: &ParentEnd,
-        process: &Process,
-        user: &str,
-        container: &Container,
-    ) -> Result<()> {
-        let cannot = |e: Error| match e.kind() {
-            Kind::NoSuchCommand | Kind::Internal => e,
-            _ => e.with_kind(Kind::NotExecutable),
-        };
-        let hear = || match parent
-            .hear()
-            .context(|| "cannot hear from the new process")?
-        {
-            Heard::Failed(failure) => Err(cannot(explain::process_failure(process, failure))),
-            heard => Ok(heard),
-        };
-        parent.go().context(|| "cannot talk to the new process")?;
-        let Heard::Ready(mut ready) = hear()? else {
-            return Err(Error::internal("the new process ended before its start"));
-        };
-        self.terminal = ready.terminal.take();
-        let files = Files::read(ready.passwd.take(), ready.group.take());
-        let group_add = container
-            .host_config
-            .group_add
-            .as_deref()
-            .unwrap_or_default();
-        let who = users::resolve(user, group_add, &files).map_err(cannot)?;
-        parent
-            .user(&who)
-            .map_err(|errno| explain::user(user, errno))?;
-        match hear()? {
-            Heard::End => Ok(()),
-            _ => Err(Error::internal(
-                "the new process said something out of turn",
-            )),
-        }
-    }
-
     /// Relays until the process has ended; its status.
     pub fn attach(self, options: &RelayOptions) -> Result<Outcome> {
         let Ends {

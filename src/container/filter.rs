@@ -207,8 +207,8 @@ impl Test {
                     .filter_map(|key| ports::parse(key))
                     .any(|(port, proto)| range.contains(&port) && proto == protocol)
             }
-            // There are no health checks and no swarm.
-            Self::Health(word) => word == "none",
+            Self::Health(word) => summary.health.map_or("none", |health| health.word()) == word,
+            // There is no swarm.
             Self::Task(wanted) => !wanted,
             Self::Isolation => true,
         }

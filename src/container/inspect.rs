@@ -9,9 +9,11 @@ use crate::logs;
 use crate::paths::Paths;
 use crate::record::container::{Container, Mount, State, Status};
 use crate::record::containers;
+use crate::record::health::Health;
 use crate::runtime::fuse;
 use crate::text::time;
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 /// Members of `HostConfig` in Docker's order, with what stands for those that
 /// wherry has no setting for. An empty text: only there when the record has it.
@@ -123,7 +125,7 @@ fn document(
         "Created": container.created,
         "Path": container.path,
         "Args": container.args,
-        "State": state_document(state),
+        "State": state_document(state, health(&dir, container, state)),
         "Image": container.image,
         "ResolvConfPath": run.join("resolv.conf"),
         "HostnamePath": run.join("hostname"),
@@ -154,7 +156,13 @@ fn document(
     Ok(all)
 }
 
-fn state_document(state: &State) -> Value {
+/// How its checks went, of one that has any and has run.
+fn health(dir: &Path, container: &Container, state: &State) -> Option<Health> {
+    let checked = container.config.healthcheck.as_ref()?.is_some();
+    (checked && !state.started_at.is_empty()).then(|| Health::load(dir))
+}
+
+fn state_document(state: &State, health: Option<Health>) -> Value {
     let is = |status| state.status == status;
     let moment = |text: &str| {
         if text.is_empty() {
@@ -176,6 +184,9 @@ fn state_document(state: &State) -> Value {
         "StartedAt": moment(&state.started_at),
         "FinishedAt": moment(&state.finished_at),
     });
+    if let Some(health) = health {
+        all["Health"] = json!(health);
+    }
     if state.monitor_lost {
         all["MonitorLost"] = true.into();
     }

@@ -9,7 +9,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::image::reference::Reference;
 use crate::paths::Paths;
-use crate::record::container::{Mount, State, Status, VERSION};
+use crate::record::container::{Healthcheck, Mount, State, Status, VERSION};
+use crate::record::health::{self, Health};
 use crate::record::{containers, names};
 use crate::text::{id, time};
 use jiff::Timestamp;
@@ -45,6 +46,7 @@ pub struct AskedConfig {
     pub image: String,
     pub labels: BTreeMap<String, String>,
     pub exposed_ports: BTreeMap<String, serde::de::IgnoredAny>,
+    healthcheck: Option<Healthcheck>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,6 +69,8 @@ pub struct Summary {
     pub image: String,
     /// Nothing unless they were asked for.
     pub sizes: Sizes,
+    /// Of one that runs and is checked.
+    pub health: Option<health::Status>,
 }
 
 /// Which containers.
@@ -173,7 +177,19 @@ fn read(records: &mut Records, paths: &Paths, id: String, all: bool) -> Option<S
         None if exists() => Asked::default(),
         None => return None,
     };
+    let runs = state.status == Status::Running;
+    let checked = runs
+        && asked
+            .config
+            .healthcheck
+            .as_ref()
+            .is_some_and(Healthcheck::is_some);
+    let health = checked.then(|| {
+        let health = records.parse::<Health>(&id, "health.json");
+        health.unwrap_or_default().status
+    });
     (asked.version <= VERSION).then(|| Summary {
+        health,
         image: asked.config.image.clone(),
         id,
         state,
@@ -292,7 +308,14 @@ impl Summary {
         let state = &self.state;
         match state.status {
             Status::Created => "Created".into(),
-            Status::Running => format!("Up {}", since(&state.started_at)),
+            Status::Running => {
+                let up = format!("Up {}", since(&state.started_at));
+                match self.health {
+                    None => up,
+                    Some(health::Status::Starting) => format!("{up} (health: starting)"),
+                    Some(health) => format!("{up} ({})", health.word()),
+                }
+            }
             Status::Paused => format!("Up {} (Paused)", since(&state.started_at)),
             Status::Restarting => format!(
                 "Restarting ({}) {} ago",

@@ -112,6 +112,7 @@ pub fn launch(
         stdin_once: container.config.stdin_once,
         attach,
         auto_remove: container.host_config.auto_remove,
+        checks: plan::health::checks(&container, || donor::real(&engine.paths, &container))?,
         restart: container.host_config.restart_policy.clone(),
         log: plan::logging::target(&container, &state.name)?,
         files: match donor.filter(|_| of_donor(&container)) {

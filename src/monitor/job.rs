@@ -1,5 +1,6 @@
 //! What a monitor is given by the command that forks it.
 
+use super::health::Checks;
 use super::protocol::Attach;
 use crate::logs::Target;
 use crate::network::publish::Listener;
@@ -25,6 +26,8 @@ pub struct Job {
     pub attach: Attach,
     /// Whether it is started again when it has ended.
     pub restart: RestartPolicy,
+    /// What is checked while it runs.
+    pub checks: Option<Checks>,
     /// Remove the container when it has ended.
     pub auto_remove: bool,
     /// `None`: `--log-driver none`.

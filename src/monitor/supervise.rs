@@ -5,6 +5,7 @@
 use super::back_off;
 use super::clients::{Clients, Said, until};
 use super::door::Door;
+use super::health::Checking;
 use super::job::Job;
 use super::policy::{self, BackOff};
 use super::protocol::{End, Kind, MAX_PAYLOAD, Network};
@@ -21,6 +22,7 @@ use crate::sys::{clone, pty, signal};
 use crate::userns::monitors::{Entry, Role};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How often an output is read after the end: several times what its pipe can
@@ -61,6 +63,7 @@ fn detach(job: &Job, client: &End) {
     let _ = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let mut keep = vec![client.as_fd().as_raw_fd()];
     keep.extend(job.plan.descriptors().map(AsRawFd::as_raw_fd));
+    keep.extend(job.checks.iter().map(|c| c.process.stub.as_raw_fd()));
     keep.extend(job.listeners.iter().map(AsRawFd::as_raw_fd));
     keep.extend(job.cgroup.iter().map(|(_, fd)| fd.as_raw_fd()));
     keep.extend(job.log.iter().filter_map(Target::as_raw_fd));
@@ -207,6 +210,8 @@ struct Life {
     /// Keeps the overlay's file system from syncing at the container's exit.
     _root: Option<OwnedFd>,
     forwarder: Option<Forwarder>,
+    checking: Option<Checking>,
+    cgroup: Option<(PathBuf, OwnedFd)>,
     /// What the uplink gave.
     address: String,
 }
@@ -247,6 +252,11 @@ impl Life {
             log,
             stdin_once: job.stdin_once,
             _root: running.root,
+            checking: job
+                .checks
+                .take()
+                .map(|checks| Checking::begin(checks, &job.paths, &job.id)),
+            cgroup: job.cgroup.take(),
             address: running.network.address.clone(),
             forwarder: forwarder(
                 std::mem::take(&mut job.listeners),
@@ -288,11 +298,14 @@ impl Life {
         // Nobody is heard while the last input still waits.
         let hears = !self.input.as_ref().is_some_and(Input::is_full);
         fds.extend(self.clients.interests(hears, self.pidfd.as_fd()));
+        let checks = self.checking.as_ref();
+        fds.extend(checks.iter().flat_map(|c| c.interests(self.pidfd.as_fd())));
         if poll(&mut fds, self.timeout()).is_err() {
             return (false, Ready::default());
         }
         let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::empty());
-        let (outputs, clients) = fds[4..].split_at(self.outputs.len());
+        let (rest, checks) = fds[4..].split_at(fds.len() - 4 - 2 * checks.iter().count());
+        let (outputs, clients) = rest.split_at(self.outputs.len());
         let ready = Ready {
             door: !events(&fds[1]).is_empty(),
             input: events(&fds[2]),
@@ -301,6 +314,10 @@ impl Life {
                 .iter()
                 .map(|fd| !full && !events(fd).is_empty())
                 .collect(),
+            check: match checks {
+                [ended, written] => (!events(ended).is_empty(), !events(written).is_empty()),
+                _ => (false, false),
+            },
             // Also one that has gone away.
             clients: clients
                 .iter()
@@ -313,7 +330,9 @@ impl Life {
     /// Until somebody has to be looked after without having called.
     fn timeout(&self) -> PollTimeout {
         let door = self.door.as_ref().and_then(Door::deadline);
-        until(self.clients.deadline().into_iter().chain(door).min())
+        let check = self.checking.as_ref().map(Checking::deadline);
+        let clients = self.clients.deadline();
+        until(clients.into_iter().chain(door).chain(check).min())
     }
 
     fn turn(&mut self, ready: Ready) {
@@ -334,6 +353,9 @@ impl Life {
         let flush = |input: &mut Input| closed || input.flush().is_err();
         if !ready.input.is_empty() && self.input.as_mut().is_some_and(flush) {
             self.input = None;
+        }
+        if let Some(checking) = &mut self.checking {
+            checking.turn(ready.check, &self.pidfd, self.cgroup.as_ref());
         }
         if let Some(forwarder) = self.forwarder.as_mut().filter(|_| ready.forwarder) {
             forwarder.turn();
@@ -423,6 +445,8 @@ struct Ready {
     forwarder: bool,
     outputs: Vec<bool>,
     clients: Vec<bool>,
+    /// The end of a health check, and its output.
+    check: (bool, bool),
 }
 
 impl Default for Ready {
@@ -433,6 +457,7 @@ impl Default for Ready {
             forwarder: false,
             outputs: Vec::new(),
             clients: Vec::new(),
+            check: (false, false),
         }
     }
 }
@@ -466,6 +491,8 @@ fn finish(
     oom_kills: &mut u64,
 ) -> Next {
     life.log = None;
+    job.checks = life.checking.take().map(Checking::into_checks);
+    job.cgroup = life.cgroup.take();
     let before = *oom_kills;
     if let Some((path, _)) = &job.cgroup {
         *oom_kills = crate::cgroup::oom_kills(path);

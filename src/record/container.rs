@@ -81,8 +81,25 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Healthcheck {
-    /// `["NONE"]`: not at all.
+    /// `["NONE"]`: not at all; `CMD` and words, or `CMD-SHELL` and a line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<String>,
+    /// Nanoseconds, as the others; 0 is the default.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub interval: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub timeout: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub start_period: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub start_interval: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retries: i64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl Healthcheck {
@@ -90,6 +107,30 @@ impl Healthcheck {
     pub fn none() -> Self {
         Self {
             test: vec!["NONE".into()],
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is something to run.
+    pub fn is_some(&self) -> bool {
+        self.test.len() > 1
+    }
+
+    /// What is not asked for comes from the image.
+    pub fn join(&mut self, of_image: &Self) {
+        if self.test.is_empty() {
+            self.test.clone_from(&of_image.test);
+        }
+        for (own, image) in [
+            (&mut self.interval, of_image.interval),
+            (&mut self.timeout, of_image.timeout),
+            (&mut self.start_period, of_image.start_period),
+            (&mut self.start_interval, of_image.start_interval),
+            (&mut self.retries, of_image.retries),
+        ] {
+            if *own == 0 {
+                *own = image;
+            }
         }
     }
 }

@@ -3,4 +3,5 @@
 
 pub mod container;
 pub mod containers;
+pub mod health;
 pub mod names;

@@ -7,6 +7,7 @@ pub mod child;
 pub mod explain;
 pub mod fuse;
 pub mod init_layer;
+pub mod member;
 pub mod plan;
 pub mod seccomp;
 pub mod streams;

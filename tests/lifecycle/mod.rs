@@ -1,5 +1,6 @@
 //! From create to rm: states, signals, and what a kill -9 leaves.
 
+mod health;
 mod kills;
 mod pause;
 mod policies;

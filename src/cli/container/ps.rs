@@ -143,7 +143,12 @@ impl Row for Line {
         Field {
             name: "HealthStatus",
             header: "HEALTH STATUS",
-            get: |_| "none".into(),
+            get: |l| {
+                l.summary
+                    .health
+                    .map_or("none", |health| health.word())
+                    .into()
+            },
         },
         Field {
             name: "ID",

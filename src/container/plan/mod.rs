@@ -1,6 +1,7 @@
 //! From a container's record to the plan of its start.
 
 pub mod devices;
+pub mod health;
 pub mod limits;
 pub mod logging;
 mod mounts;

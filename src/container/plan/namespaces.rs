@@ -52,6 +52,12 @@ impl Namespaces {
         Ok(all)
     }
 
+    /// What a further process enters (CLONE_NEW*). The host's are ours already,
+    /// and only the host's root may enter them.
+    pub fn entered(&self) -> libc::c_int {
+        libc::CLONE_NEWNS | self.flags(Whose::Own) | self.flags(Whose::Donor)
+    }
+
     /// The same when the joined container itself uses the host's namespaces.
     pub fn with_donor(mut self, donor: &Self) -> Self {
         for (mine, its) in [

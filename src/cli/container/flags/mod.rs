@@ -6,6 +6,7 @@ pub mod address;
 mod block;
 mod device;
 pub mod env;
+mod health;
 mod labels;
 mod lines;
 mod logging;

@@ -1,8 +1,9 @@
 //! What runs: the program's surroundings and its three streams.
 
+use super::health::HealthFlags;
 use super::{env, labels};
 use crate::error::{Error, Result};
-use crate::record::container::{Config, Healthcheck, HostConfig};
+use crate::record::container::{Config, HostConfig};
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +64,8 @@ pub struct ProcessFlags {
     /// Timeout (in seconds) to stop a container, -1 for no limit
     #[arg(long)]
     stop_timeout: Option<i64>,
-    /// Disable any container-specified HEALTHCHECK
-    #[arg(long)]
-    no_healthcheck: bool,
+    #[command(flatten)]
+    health: HealthFlags,
 }
 
 impl ProcessFlags {
@@ -95,7 +95,7 @@ impl ProcessFlags {
         config.labels = labels::join(&self.label_file, self.label)?;
         config.stop_signal = self.stop_signal;
         config.stop_timeout = self.stop_timeout;
-        config.healthcheck = self.no_healthcheck.then(Healthcheck::none);
+        config.healthcheck = self.health.check()?;
         host.init = self.init.then_some(true);
         host.annotations = self.annotation.into_iter().collect();
         Ok(())
