@@ -97,8 +97,9 @@ fn killed_during_a_burst_of_output() {
     assert!(eventually(5, || progress() > 100));
     lose_monitor(&env, "box");
     let then = progress();
+    // The file may be empty just now, on a busy machine for a while.
     assert!(
-        eventually(5, || progress() > then + 100),
+        eventually(20, || progress() > then + 100),
         "it hangs at {then}"
     );
     // Whole lines in order, and no damage.
@@ -163,10 +164,12 @@ fn killed_around_the_end() {
     let (mut seen, mut unseen) = (0, 0);
     for n in 0..30 {
         let id = detached(&env, "box", &["sh", "-c", "sleep 0.05; exit 7"]);
-        let monitor = process(&env, &id, "Monitor");
+        // It may have ended by itself, before or after this look.
+        let monitor = env.record(&id, "state")["Monitor"]["Pid"].as_i64();
         std::thread::sleep(aim.moment(&mut dice));
-        // It may have ended by itself.
-        let _ = nix::sys::signal::kill(monitor, Signal::SIGKILL);
+        if let Some(pid) = monitor {
+            let _ = wherry::sys::signal::kill(pid as i32, libc::SIGKILL);
+        }
         let what = format!("kill {n} of seed {}", dice.seed());
         let code = env.ok(["wait", "box"]);
         assert!(["7", "255"].contains(&code.as_str()), "{what}: {code}");
