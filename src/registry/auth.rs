@@ -207,11 +207,11 @@ impl TokenRequest<'_> {
             ("grant_type", "refresh_token"),
             ("client_id", CLIENT_ID),
             ("service", service),
-            ("refresh_token", token),
         ];
         if !self.scope.is_empty() {
             form.push(("scope", self.scope));
         }
+        form.push(("refresh_token", token));
         let call = Call {
             method: Method::POST,
             form: &form,
