@@ -129,7 +129,7 @@ mod tests {
             let caps = Caps {
                 max_size: 100_000,
                 max_files: 50,
-                compress: true,
+                ..Caps::default()
             };
             let mut writer = Writer::open(&dir, caps).unwrap();
             for n in 0..LINES {

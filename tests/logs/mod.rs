@@ -268,19 +268,21 @@ fn local_logs_are_packed() {
     ];
     let run = ["run", "-d", "--name", "box", "--network", "none"];
     let id = env.ok([&run[..], &options, &["busybox", "sh", "-c", script]].concat());
-    let child = env.spawn(["logs", "-f", "box"]);
     let last = || env.ok(["logs", "-n", "1", "box"]) == "line 3999";
     assert!(crate::support::eventually(60, last));
     let dir = env.path("data/wherry/containers").join(&id);
     let packed = |n| dir.join(format!("log.json.{n}.gz")).exists();
     assert!(packed(2) && packed(3), "the older files are packed");
+    let mut child = env.spawn(["logs", "-f", "box"]);
+    let mut begin = [0; 7];
+    let out = child.stdout.as_mut().unwrap();
+    out.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"line 0\n");
     env.ok(["exec", "box", "touch", "/go"]);
     let followed = child.wait_with_output().unwrap();
     let all: String = (0..4000).map(|n| format!("line {n}\n")).collect();
-    assert_eq!(
-        String::from_utf8(followed.stdout).unwrap(),
-        all.clone() + "end\n"
-    );
+    let followed = String::from_utf8(followed.stdout).unwrap();
+    assert_eq!(followed, all[7..].to_owned() + "end\n");
     assert_eq!(env.ok(["logs", "box"]), all + "end");
     assert_eq!(
         env.ok(["logs", "--tail", "3000", "box"]).lines().count(),
