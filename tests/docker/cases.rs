@@ -109,6 +109,20 @@ impl Case {
         }
     }
 
+    /// Of an output that is not compared the first line is enough.
+    pub fn shorten(&mut self) {
+        let first = |text: &mut String| {
+            let line = text.lines().next().map(|line| format!("{line}\n"));
+            *text = line.unwrap_or_default();
+        };
+        if self.stdout == Stdout::Any {
+            first(&mut self.recorded.stdout);
+        }
+        if self.stderr == Stderr::Any {
+            first(&mut self.recorded.stderr);
+        }
+    }
+
     fn write(&self, out: &mut String) {
         let _ = writeln!(out, "$ {}", self.line);
         prefixed(out, "|", &self.stdin);

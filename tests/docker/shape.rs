@@ -23,7 +23,7 @@ static CHANGING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         ),
         // Columns are as wide as what is in them.
         (r"(\S)   +", "$1  "),
-        // The sanitized OS error of either language.
+        // The registry of the tests.
         (r"127\.0\.0\.1:\d{4,5}", "$$HOST"),
     ]
     .map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with))
