@@ -62,6 +62,10 @@ fn every_command_has_words_and_examples_of_its_own() {
             assert!(text.has(section), "{file} has no section {section}");
         }
     }
+    for page in texts.keys() {
+        let known = page == "wherry" || COMMANDS.iter().any(|e| pages::name_of(e) == *page);
+        assert!(known, "man/src/{page}.md is of no command");
+    }
 }
 
 #[test]

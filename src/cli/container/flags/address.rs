@@ -100,6 +100,7 @@ pub fn network(text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn hosts() {
@@ -154,12 +155,13 @@ mod tests {
         ] {
             assert_eq!(network(text).unwrap(), want);
         }
-        for text in ["foo", "container:", "name=a,alias=b", "ip=1"] {
-            assert_eq!(
-                network(text).unwrap_err().kind(),
-                crate::error::Kind::Unsupported,
-                "{text}"
-            );
+        for (text, kind) in [
+            ("foo", Kind::NotFound),
+            ("container:", Kind::Usage),
+            ("name=a,alias=b", Kind::Unsupported),
+            ("ip=1", Kind::Unsupported),
+        ] {
+            assert_eq!(network(text).unwrap_err().kind(), kind, "{text}");
         }
         assert_eq!(
             network("").unwrap_err().message(),
