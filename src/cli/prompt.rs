@@ -22,8 +22,9 @@ pub fn line(question: &str) -> Result<String> {
 /// Shows `question` and reads a line that is not shown. The terminal is as it
 /// was afterwards, also after Ctrl-C (status 130).
 pub fn secret(question: &str) -> Result<String> {
-    stdout::print(question)?;
+    // Hidden before it is asked for.
     let raw = Raw::enter(std::io::stdin()).context(|| "cannot hide what is typed")?;
+    stdout::print(question)?;
     let typed = hidden();
     drop(raw);
     stdout::print("\n")?;

@@ -160,7 +160,6 @@ fn a_person_types_and_sees_no_password() {
     // Ctrl-C ends it and leaves the terminal as it was.
     let args = ["login", "-u", "tester", &host];
     let mut pty = Pty::spawn(&env.wherry_command(args), 24, 120);
-    let before = pty.modes();
     pty.expect("Password: ");
     pty.send("secret\x03");
     assert_eq!(pty.wait(), 130);
