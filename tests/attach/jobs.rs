@@ -37,6 +37,33 @@ fn run(env: &Env, pty: &mut Pty, words: &str) -> Pid {
     Pid::from_raw(pty.expect(".\r\n").parse().unwrap())
 }
 
+/// `fg`, until the job is in front and goes on: keys before that are the
+/// shell's, or lost.
+fn foreground(pty: &mut Pty) {
+    pty.send("fg\r");
+    assert!(eventually(20, || {
+        let group = pty.foreground().unwrap();
+        group.as_raw() != pty.pid() && !is_stopped(group)
+    }));
+}
+
+/// By state and group in proc_pid_stat(5).
+fn is_stopped(group: Pid) -> bool {
+    let group = group.to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut stats =
+        processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    stats.any(|stat| {
+        let fields: Vec<_> = stat
+            .rsplit(") ")
+            .next()
+            .unwrap_or_default()
+            .split(' ')
+            .collect();
+        fields[0] == "T" && fields.get(2) == Some(&group.as_str())
+    })
+}
+
 /// Without a terminal in the container Ctrl-Z stops the command.
 #[test]
 fn stopped_and_continued() {
@@ -82,8 +109,7 @@ fn stopped_in_a_pipeline() {
         pty.send([26]);
         pty.expect("Stopped");
         pty.expect("host> ");
-        pty.send("fg\r");
-        pty.expect("sleep 600\r\n");
+        foreground(&mut pty);
     }
     pty.send([3]);
     pty.expect("host> ");

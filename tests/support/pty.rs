@@ -44,10 +44,11 @@ impl Pty {
         let size = wherry::sys::pty::Size { rows, columns };
         wherry::sys::pty::set_size(&master, size).expect("a terminal has a size");
         let stdio = || slave.try_clone().expect("a descriptor");
-        // setsid(1) makes stdin the controlling terminal.
-        let mut session = Command::new("setsid");
+        // setsid(1) makes stdin the controlling terminal. Tests that a script has
+        // started in the background ignore Ctrl-C; what they start must not.
+        let mut session = Command::new("env");
         session
-            .arg("--ctty")
+            .args(["--default-signal=INT,QUIT", "setsid", "--ctty"])
             .arg(command.get_program())
             .args(command.get_args());
         session.env_clear().env("TERM", "xterm");
@@ -115,6 +116,12 @@ impl Pty {
     /// The modes as they are now: raw while a session runs, as before at last.
     pub fn modes(&self) -> Termios {
         tcgetattr(self.slave.as_fd()).expect("a terminal has modes")
+    }
+
+    /// The process group that its keys signal.
+    pub fn foreground(&self) -> nix::Result<nix::unistd::Pid> {
+        let master = self.master.as_ref().ok_or(nix::Error::EIO)?;
+        nix::unistd::tcgetpgrp(master)
     }
 
     pub fn pid(&self) -> i32 {
