@@ -49,9 +49,10 @@ impl Verb for StartArgs {
         if failed.is_empty() {
             return Ok(0);
         }
+        let failed = failed.join(", ");
         front.note(&format!(
             "failed to start containers: {}",
-            failed.join(", ")
+            crate::text::escape::visible(&failed)
         ));
         Ok(1)
     }
