@@ -84,7 +84,8 @@ pub fn discard(engine: &Engine, id: &str, name: &str, lock: Lock) -> Result<()> 
     // No sign is no reason to keep the container.
     let sign = Entry::add(&engine.paths.monitors(), Role::Starter).ok();
     let done = hide_and_destroy(engine, id, name, lock);
-    if done.is_err() {
+    // Removed by its monitor meanwhile is removed.
+    if done.as_ref().is_err_and(|e| e.kind() != Kind::NotFound) {
         std::mem::forget(sign);
     }
     done

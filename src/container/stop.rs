@@ -3,7 +3,7 @@
 use super::kill::{open_init, parse_signal};
 use super::state;
 use crate::engine::Engine;
-use crate::error::{Context, Result};
+use crate::error::{Context, Kind, Result};
 use crate::record::container::Status;
 use crate::record::containers;
 use crate::sys::pidfd;
@@ -54,26 +54,25 @@ pub fn stop(engine: &Engine, wanted: &str, options: &StopOptions) -> Result<()> 
     settle(engine, &id)
 }
 
-/// Until the end is written down, by the monitor or else by us.
+/// Until the end is written down, by the monitor or else by us. One with `--rm`
+/// may be removed by its monitor meanwhile.
 pub fn settle(engine: &Engine, id: &str) -> Result<()> {
+    if let Ok(now) = containers::state(&engine.paths, id) {
+        state::wait_end(&engine.paths, id, &now);
+    }
+    match end(engine, id) {
+        Err(e) if e.kind() == Kind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn end(engine: &Engine, id: &str) -> Result<()> {
     let paths = &engine.paths;
-    if let Ok(now) = containers::state(paths, id) {
-        state::wait_end(paths, id, &now);
+    let lock = containers::lock(paths, id)?;
+    let now = state::settle(paths, id)?;
+    let over = now.status == Status::Exited && !now.manually_restarted;
+    if over && containers::config(paths, id)?.host_config.auto_remove {
+        return super::remove::discard(engine, id, &now.name, lock);
     }
-    let Ok(lock) = containers::lock(paths, id) else {
-        // `--rm`: its monitor has removed it.
-        return Ok(());
-    };
-    match state::settle(paths, id) {
-        Ok(now)
-            if now.status == Status::Exited
-                && !now.manually_restarted
-                && containers::config(paths, id)?.host_config.auto_remove =>
-        {
-            super::remove::discard(engine, id, &now.name, lock)
-        }
-        Ok(_) => Ok(()),
-        Err(e) if e.kind() == crate::error::Kind::NotFound => Ok(()),
-        Err(e) => Err(e),
-    }
+    Ok(())
 }
