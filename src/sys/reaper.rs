@@ -4,8 +4,9 @@
 //! the program's status, as tini does.
 //!
 //! The program is pid 2, the first child of pid 1 in a new pid namespace. All
-//! signals must be blocked when this is executed. As any other process than
-//! pid 1 it exits with 126.
+//! signals must be blocked when this is executed; that of a child that ended
+//! before is lost when SIGCHLD gets its default disposition (sigaction(2)), so
+//! it begins by reaping. As any other process than pid 1 it exits with 126.
 
 use std::ffi::{CStr, c_char};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -31,6 +32,7 @@ std::arch::global_asm!(
     "mov rbx, rsp",
     "push 0", // room for a wait status
     "mov rbp, rsp",
+    "jmp 3f", // one that has ended before may not be told of any more
     "2:",
     "mov rdi, rbx", // rt_sigtimedwait(set, NULL, NULL, 8)
     "xor esi, esi",
@@ -95,6 +97,7 @@ std::arch::global_asm!(
     "sub sp, sp, #16",
     "mov x0, #-1", // the set of all signals, and room for a wait status
     "stp x0, xzr, [sp]",
+    "b 3f", // one that has ended before may not be told of any more
     "2:",
     "mov x0, sp", // rt_sigtimedwait(set, NULL, NULL, 8)
     "mov x1, #0",
