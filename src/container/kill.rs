@@ -1,4 +1,6 @@
-//! Signals: their names, and sending one to a container's init.
+//! Sending a signal to a container's init.
+
+pub use crate::text::signal::parse as parse_signal;
 
 use super::{state, stop};
 use crate::engine::Engine;
@@ -11,45 +13,6 @@ use std::time::Duration;
 
 /// How long SIGKILL may take.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
-
-/// A number, or a name with or without SIG in any case; `RTMIN+n`, `RTMAX-n`.
-pub fn parse_signal(text: &str) -> Result<i32> {
-    let invalid = || Error::invalid(format!("Invalid signal: {text}"));
-    if let Ok(number) = text.parse::<i32>() {
-        return if (1..=libc::SIGRTMAX()).contains(&number) {
-            Ok(number)
-        } else {
-            Err(invalid())
-        };
-    }
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    if let Some(number) = real_time(name) {
-        return Ok(number);
-    }
-    let full = match name {
-        "CLD" => "SIGCHLD".to_string(),
-        "POLL" => "SIGIO".to_string(),
-        "IOT" => "SIGABRT".to_string(),
-        name => format!("SIG{name}"),
-    };
-    full.parse::<nix::sys::signal::Signal>()
-        .map(|s| s as i32)
-        .map_err(|_| invalid())
-}
-
-fn real_time(name: &str) -> Option<i32> {
-    let (min, max) = (libc::SIGRTMIN(), libc::SIGRTMAX());
-    let number = match name {
-        "RTMIN" => min,
-        "RTMAX" => max,
-        _ => match name.strip_prefix("RTMIN+") {
-            Some(n) => min + n.parse::<i32>().ok()?,
-            None => max - name.strip_prefix("RTMAX-")?.parse::<i32>().ok()?,
-        },
-    };
-    (min..=max).contains(&number).then_some(number)
-}
 
 /// Sends `signal` to the container's init; after SIGKILL its end is waited for
 /// and written down.
@@ -127,29 +90,4 @@ pub fn not_running(id: &str) -> Error {
         "`wherry start {}` starts it",
         crate::text::id::short(id)
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_signal;
-
-    #[test]
-    fn names_and_numbers() {
-        for (text, number) in [
-            ("9", 9),
-            ("KILL", 9),
-            ("sigterm", 15),
-            ("SIGRTMIN", 34),
-            ("rtmin+3", 37),
-            ("RTMAX-1", 63),
-            ("CLD", 17),
-        ] {
-            assert_eq!(parse_signal(text).unwrap(), number, "{text}");
-        }
-        for bad in [
-            "", "0", "-1", "65", "FOO", "SIG", "RTMIN+31", "RTMAX-99", "1x",
-        ] {
-            assert!(parse_signal(bad).is_err(), "{bad}");
-        }
-    }
 }

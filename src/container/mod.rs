@@ -2,10 +2,14 @@
 //! prints, reads the environment or asks the terminal.
 
 pub mod attach;
+pub mod changes;
+pub mod commit;
 pub mod create;
 pub mod disk;
 mod donor;
 pub mod exec;
+pub mod export;
+mod files;
 pub mod filter;
 pub mod images;
 mod inherit;

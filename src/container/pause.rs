@@ -4,11 +4,16 @@ use super::kill::{not_running, restarting};
 use super::state;
 use crate::cgroup::freezer;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::paths::Paths;
 use crate::record::container::{State, Status};
 use crate::record::containers;
+use crate::sys::signal::{self, Watch};
 use std::path::Path;
+
+/// What a user ends a command by: held back until the container goes on.
+const ENDING: signal::Set =
+    signal::set(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT]);
 
 pub fn pause(engine: &Engine, wanted: &str) -> Result<()> {
     let paths = &engine.paths;
@@ -23,17 +28,65 @@ pub fn pause(engine: &Engine, wanted: &str) -> Result<()> {
         Status::Restarting => return Err(restarting(&id)),
         _ => return Err(not_running(&id)),
     }
+    freeze(paths, &id, &now).map_err(|e| match e.kind() {
+        Kind::Unsupported => e.within(format!("cannot pause container {wanted}")),
+        _ => e,
+    })
+}
+
+fn freeze(paths: &Paths, id: &str, now: &State) -> Result<()> {
     if now.cgroup.is_empty() {
-        return Err(Error::unsupported(format!(
-            "cannot pause container {wanted}: it has no cgroup, whose freezer would do that"
-        ))
-        .hint(freezer::remedy()));
+        return Err(
+            Error::unsupported("it has no cgroup, whose freezer would do that")
+                .hint(freezer::remedy()),
+        );
     }
     // Written first: it is believed only while the cgroup is frozen.
-    set(paths, &id, Status::Running, Status::Paused)?;
+    set(paths, id, Status::Running, Status::Paused)?;
     freezer::freeze(Path::new(&now.cgroup)).inspect_err(|_| {
-        let _ = set(paths, &id, Status::Paused, Status::Running);
+        let _ = set(paths, id, Status::Paused, Status::Running);
     })
+}
+
+/// A running container that stands still while this lives. Signals that would
+/// end the command come after that.
+pub struct Frozen<'a> {
+    paths: &'a Paths,
+    id: &'a str,
+    now: State,
+    watch: Option<Watch>,
+}
+
+impl<'a> Frozen<'a> {
+    /// The caller holds the container's lock.
+    pub fn freeze(paths: &'a Paths, id: &'a str, now: &State) -> Result<Self> {
+        let watch = Watch::new(ENDING).context(|| "cannot hold signals back")?;
+        freeze(paths, id, now)?;
+        Ok(Self {
+            paths,
+            id,
+            now: State {
+                status: Status::Paused,
+                ..now.clone()
+            },
+            watch: Some(watch),
+        })
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        // It may have been killed meanwhile.
+        let _ = resume(self.paths, self.id, &self.now);
+        let Some(watch) = self.watch.take() else {
+            return;
+        };
+        let caught = watch.read();
+        drop(watch);
+        if let Some(caught) = caught {
+            signal::suffer(caught.signal);
+        }
+    }
 }
 
 pub fn unpause(engine: &Engine, wanted: &str) -> Result<()> {

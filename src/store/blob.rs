@@ -5,7 +5,8 @@
 
 use super::Store;
 use crate::error::{Context, Error, Kind, Result};
-use crate::image::digest::{Digest, Hasher};
+use crate::fs::replace;
+use crate::image::digest::{Algorithm, Digest, Hasher};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -85,6 +86,76 @@ impl Store {
             if is_same_file(&file, &partial) {
                 return BlobWriter::resume(file, partial, target, digest, size).map(Some);
             }
+        }
+    }
+}
+
+/// A blob whose digest is known only when all of it has been written. Dropped
+/// without [`NewBlob::finish`] it never was.
+#[derive(Debug)]
+pub struct NewBlob {
+    store: Store,
+    file: Flock<File>,
+    path: PathBuf,
+    hasher: HasherBox,
+    len: u64,
+    done: bool,
+}
+
+impl Store {
+    /// Starts a blob of unknown content. Hold a lease meanwhile.
+    pub fn new_blob(&self) -> Result<NewBlob> {
+        self.prepare()?;
+        let path = replace::temporary_beside(&self.partials().join("blob"));
+        Ok(NewBlob {
+            store: self.clone(),
+            file: open_locked(&path)?,
+            path,
+            hasher: HasherBox(Hasher::new(Algorithm::Sha256)),
+            len: 0,
+            done: false,
+        })
+    }
+}
+
+impl NewBlob {
+    /// Gives the blob its name, durably; digest and size in bytes.
+    pub fn finish(mut self) -> Result<(Digest, u64)> {
+        let hasher = HasherBox(Hasher::new(Algorithm::Sha256));
+        let digest = std::mem::replace(&mut self.hasher, hasher).0.finish();
+        let target = self.store.blob_path(&digest);
+        if !target.exists() {
+            self.file
+                .sync_data()
+                .and_then(|()| std::fs::rename(&self.path, &target))
+                .context(|| format!("cannot store blob {digest}"))?;
+            self.done = true;
+        }
+        Ok((digest, self.len))
+    }
+
+    /// What has been written, from the first byte.
+    pub fn read_back(&self) -> Result<File> {
+        File::open(&self.path).context(|| format!("cannot read \"{}\"", self.path.display()))
+    }
+}
+
+impl Write for NewBlob {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(bytes)?;
+        self.hasher.0.update(&bytes[..n]);
+        self.len += n as u64;
+        Ok(n)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for NewBlob {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }

@@ -177,8 +177,9 @@ impl Store {
                 .and_then(|meta| meta.modified())
                 .ok()
                 .and_then(|then| now.duration_since(then).ok());
-            // Nobody writes to it: writers hold a lease.
-            if age.is_some_and(|age| age > PARTIAL_LIFE) {
+            // Nobody writes to it: writers hold a lease. Without a digest
+            // nobody can go on with it either.
+            if is_temporary(&path) || age.is_some_and(|age| age > PARTIAL_LIFE) {
                 remove_if_there(&path)?;
             }
         }

@@ -2,10 +2,11 @@
 //! DiffID. A layer in the making is `layers/.tmp-HEX`, locked by its maker.
 
 use super::Store;
-use super::blob::is_same_file;
-use super::unpack::{self, Options, Privilege, Unpacked};
-use crate::error::{Context, Error, Kind, Result};
-use crate::fs::replace::{self, Durability, TEMPORARY_PREFIX};
+use super::merged::Merged;
+use super::staging::Staging;
+use super::unpack::Unpacked;
+use crate::error::{Context, Error, Result};
+use crate::fs::replace::{self, Durability};
 use crate::fs::rooted;
 use crate::image::digest::Digest;
 use crate::image::manifest::Compression;
@@ -15,26 +16,25 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const META_LIMIT: u64 = 64 << 10;
 const META: &str = "meta.json";
-const DIFF: &str = "diff";
+pub(super) const DIFF: &str = "diff";
 /// Empty file beside `diff`: the layers below are hidden as a whole.
-const OPAQUE_ROOT: &str = "opaque-root";
+pub(super) const OPAQUE_ROOT: &str = "opaque-root";
 /// Empty file beside `diff`: what it deletes only fuse-overlayfs sees.
-const DELETIONS_AS_FILES: &str = "deletions-as-files";
+pub(super) const DELETIONS_AS_FILES: &str = "deletions-as-files";
 
 /// `layers/HEX/meta.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Meta {
+pub(super) struct Meta {
     #[serde(flatten)]
-    unpacked: Unpacked,
+    pub unpacked: Unpacked,
     /// Boot id under which the layer was unpacked, until it has been synced:
     /// after a power cut such a layer may have holes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    unsynced: Option<String>,
+    pub unsynced: Option<String>,
 }
 
 impl Store {
@@ -63,21 +63,9 @@ impl Store {
                 .context(|| format!("cannot read layer {diff_id}"))?;
             return Ok(self.read_meta(diff_id)?.unpacked);
         };
-        let options = Options {
-            privilege: Privilege::of_this_process(),
-            whiteouts: true,
-        };
-        let diff = staging.dir.join(DIFF);
-        make_dir(&diff, 0o755)?;
-        let root = open_dir(&diff)?;
-        let (unpacked, found) = unpack::unpack(
-            root.as_fd(),
-            compressed,
-            compression,
-            diff_id.algorithm(),
-            options,
-        )
-        .map_err(|e| e.within(format!("layer {}", diff_id.short())))?;
+        let (unpacked, found) = staging
+            .unpack(compressed, compression, diff_id.algorithm())
+            .map_err(|e| e.within(format!("layer {}", diff_id.short())))?;
         if found != *diff_id {
             return Err(Error::invalid(format!(
                 "layer {diff_id} has wrong content: its digest is {found}"
@@ -85,6 +73,23 @@ impl Store {
         }
         staging.commit(&unpacked, &self.layer_path(diff_id))?;
         Ok(unpacked)
+    }
+
+    /// The tree that these layers make, read without a mount. Like unpacking,
+    /// this is for a process that owns all their files.
+    pub fn merged(&self, diff_ids: &[Digest]) -> Result<Merged> {
+        let mut tree = Merged::new();
+        self.add_layers(&mut tree, diff_ids)?;
+        Ok(tree)
+    }
+
+    /// Puts these layers below those that `tree` has.
+    pub fn add_layers(&self, tree: &mut Merged, diff_ids: &[Digest]) -> Result<()> {
+        for dir in self.lower_dirs(diff_ids)? {
+            let by_files = dir.with_file_name(DELETIONS_AS_FILES).exists();
+            tree.add(&dir, by_files)?;
+        }
+        Ok(())
     }
 
     /// Directories for overlayfs, uppermost first. Stops at a layer that hides
@@ -159,98 +164,12 @@ fn is_whole(meta: &Meta) -> bool {
     }
 }
 
-fn write_meta(layer: &Path, meta: &Meta) -> Result<()> {
+pub(super) fn write_meta(layer: &Path, meta: &Meta) -> Result<()> {
     let bytes = serde_json::to_vec(meta).context(|| "cannot write layer record")?;
     replace::replace(&layer.join(META), &bytes, Durability::Fast)
 }
 
-/// `layers/.tmp-HEX` while it is locked; removed when dropped without commit.
-struct Staging {
-    dir: PathBuf,
-    _lock: Flock<File>,
-    done: bool,
-}
-
-impl Staging {
-    /// An empty directory of our own, or `None` when the layer is there.
-    fn make(store: &Store, diff_id: &Digest) -> Result<Option<Self>> {
-        let dir = store
-            .layers
-            .join(format!("{TEMPORARY_PREFIX}{}", diff_id.hex()));
-        let lock = loop {
-            make_dir(&dir, 0o700)?;
-            let lock = match lock_dir(&dir, FlockArg::LockExclusive) {
-                Err(e) if e.kind() == Kind::NotFound => continue,
-                other => other?,
-            };
-            if store.has_layer(diff_id) {
-                if lock.as_ref().is_some_and(|lock| is_same_file(lock, &dir)) {
-                    remove_tree(&dir)?;
-                }
-                return Ok(None);
-            }
-            match lock {
-                Some(lock) if is_same_file(&lock, &dir) => break lock,
-                _ => {}
-            }
-        };
-        // What a killed process left, and a layer that a power cut has harmed.
-        for entry in
-            std::fs::read_dir(&dir).context(|| format!("cannot read \"{}\"", dir.display()))?
-        {
-            let entry = entry.context(|| format!("cannot read \"{}\"", dir.display()))?;
-            remove_tree(&entry.path())?;
-        }
-        remove_tree(&store.layer_path(diff_id))?;
-        Ok(Some(Self {
-            dir,
-            _lock: lock,
-            done: false,
-        }))
-    }
-
-    fn commit(mut self, unpacked: &Unpacked, target: &Path) -> Result<()> {
-        for (mark, name) in [
-            (unpacked.opaque_root, OPAQUE_ROOT),
-            (unpacked.deletions_as_files, DELETIONS_AS_FILES),
-        ] {
-            if mark {
-                File::create(self.dir.join(name)).context(|| "cannot mark the layer")?;
-            }
-        }
-        let boot = procfs::boot_id().context(|| "cannot read the boot id")?;
-        let meta = Meta {
-            unpacked: unpacked.clone(),
-            unsynced: Some(boot),
-        };
-        write_meta(&self.dir, &meta)?;
-        std::fs::rename(&self.dir, target)
-            .context(|| format!("cannot store layer \"{}\"", target.display()))?;
-        self.done = true;
-        Ok(())
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        if !self.done {
-            // What cannot be removed now is garbage for the next command.
-            let _ = remove_tree(&self.dir);
-        }
-    }
-}
-
-fn make_dir(path: &Path, mode: u32) -> Result<()> {
-    match std::fs::DirBuilder::new().mode(mode).create(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        // The umask must not show in the root of a container.
-        Ok(()) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-            .context(|| format!("cannot make directory \"{}\"", path.display())),
-        Err(e) => Err(e).context(|| format!("cannot make directory \"{}\"", path.display())),
-    }
-}
-
-fn open_dir(path: &Path) -> Result<File> {
+pub(super) fn open_dir(path: &Path) -> Result<File> {
     File::open(path).context(|| format!("cannot open \"{}\"", path.display()))
 }
 

@@ -14,13 +14,20 @@ mod index;
 mod inspect;
 mod layer;
 mod lookup;
+mod make;
+mod merged;
+mod new_layer;
+pub mod pack;
 mod remove;
+mod staging;
 pub mod unpack;
 
-pub use blob::BlobWriter;
+pub use blob::{BlobWriter, NewBlob};
 pub use filter::Filters;
 pub use history::Step;
 pub use image::Image;
+pub use merged::{Listing, Merged, Node, Place};
+pub use new_layer::{NewLayer, Source};
 pub use remove::{Removal, Use};
 
 use crate::error::{Context, Result};

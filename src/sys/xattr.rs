@@ -41,3 +41,33 @@ pub fn get(fd: impl AsFd, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
         Err(e) => Err(e),
     }
 }
+
+/// flistxattr(2): the names, each with its NUL.
+pub fn list(fd: impl AsFd) -> nix::Result<Vec<u8>> {
+    let fd = fd.as_fd().as_raw_fd();
+    // Most files have none: the size alone is asked for first.
+    let ask = |names: &mut [u8]| {
+        // SAFETY: pointer and length are those of `names`; length 0 writes nothing.
+        check(
+            unsafe { libc::flistxattr(fd, names.as_mut_ptr().cast(), names.len()) } as libc::c_long,
+        )
+    };
+    if ask(&mut [])? == 0 {
+        return Ok(Vec::new());
+    }
+    // XATTR_LIST_MAX: the list is no longer.
+    let mut names = vec![0u8; 64 << 10];
+    let n = ask(&mut names)?;
+    names.truncate(n as usize);
+    Ok(names)
+}
+
+/// fremovexattr(2); one that is not there is no error.
+pub fn remove(fd: impl AsFd, name: &CStr) -> nix::Result<()> {
+    // SAFETY: `name` ends in NUL.
+    let ret = unsafe { libc::fremovexattr(fd.as_fd().as_raw_fd(), name.as_ptr()) };
+    match check(libc::c_long::from(ret)) {
+        Err(nix::Error::ENODATA) => Ok(()),
+        other => other.map(drop),
+    }
+}

@@ -8,6 +8,7 @@ pub mod moment;
 pub mod name;
 mod name_words;
 mod shorten;
+pub mod signal;
 pub mod size;
 pub mod time;
 

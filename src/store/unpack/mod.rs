@@ -10,6 +10,8 @@ mod pax;
 mod tarball;
 mod tree;
 
+pub(super) use name::shown;
+
 use crate::error::{Error, Result};
 use crate::image::digest::{Algorithm, Digest, Hasher};
 use crate::image::manifest::Compression;

@@ -16,8 +16,18 @@ pub struct Records {
     pub gid: Option<u64>,
     /// Seconds and nanoseconds since 1970.
     pub mtime: Option<(i64, u32)>,
+    /// What GNU's sparse format 1.0 says: the file's own name and length.
+    pub sparse: Option<Sparse>,
     /// `SCHILY.xattr.` records without that prefix, in the archive's order.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// `GNU.sparse.…` records (GNU tar manual, "PAX Format, Version 1.0").
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sparse {
+    pub version: (Option<u64>, Option<u64>),
+    pub name: Option<Vec<u8>>,
+    pub size: Option<u64>,
 }
 
 /// Keys that a global header may carry without changing what is unpacked.
@@ -72,11 +82,25 @@ fn apply(records: &mut Records, key: &[u8], value: &[u8]) -> Result<()> {
         _ => {
             if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                 records.xattrs.push((name.to_vec(), value.to_vec()));
-            } else if key.starts_with(b"GNU.sparse.") {
-                return Err(Error::unsupported(
-                    "sparse files in pax format are not supported",
-                ));
+            } else if let Some(name) = key.strip_prefix(b"GNU.sparse.") {
+                sparse(records.sparse.get_or_insert_default(), name, key, value)?;
             }
+        }
+    }
+    Ok(())
+}
+
+fn sparse(sparse: &mut Sparse, name: &[u8], key: &[u8], value: &[u8]) -> Result<()> {
+    match name {
+        b"major" => sparse.version.0 = Some(decimal(key, value)?),
+        b"minor" => sparse.version.1 = Some(decimal(key, value)?),
+        b"name" => sparse.name = Some(value.to_vec()),
+        b"realsize" => sparse.size = Some(decimal(key, value)?),
+        // Formats 0.0 and 0.1, whose maps are records.
+        _ => {
+            return Err(Error::unsupported(
+                "sparse files in pax format are supported in version 1.0 only",
+            ));
         }
     }
     Ok(())
@@ -97,7 +121,10 @@ fn split_record(data: &[u8]) -> Result<(&[u8], &[u8], &[u8])> {
     let record = &data[space + 1..length - 1];
     let equals = record.iter().position(|&b| b == b'=').ok_or_else(bad)?;
     let (key, value) = (&record[..equals], &record[equals + 1..]);
-    let text = key == b"path" || key == b"linkpath" || key.starts_with(b"SCHILY.xattr.");
+    let text = key == b"path"
+        || key == b"linkpath"
+        || key == b"GNU.sparse.name"
+        || key.starts_with(b"SCHILY.xattr.");
     let nul = key.contains(&0) || (text && !key.starts_with(b"SCHILY") && value.contains(&0));
     if key.is_empty() || nul {
         return Err(bad());

@@ -102,8 +102,13 @@ impl<R: Read> Tarball<R> {
         records: pax::Records,
     ) -> Result<Entry> {
         let old = header.as_old();
-        let path = one_of(long_path, records.path, "name")?
-            .unwrap_or_else(|| header.path_bytes().into_owned());
+        let own_name = records.sparse.as_ref().and_then(|s| s.name.clone());
+        let path = match (own_name, one_of(long_path, records.path, "name")?) {
+            // A sparse file's other name is for readers that do not know it.
+            (Some(name), _) => Some(name),
+            (None, name) => name,
+        };
+        let path = path.unwrap_or_else(|| header.path_bytes().into_owned());
         let at = |e: Error| e.within(format!("\"{}\"", path.escape_ascii()));
         let link = one_of(long_link, records.linkpath, "link name")
             .map_err(at)?
@@ -131,17 +136,66 @@ impl<R: Read> Tarball<R> {
         if old.linkflag[0] == b'S' {
             return self.sparse(header, entry);
         }
+        match records.sparse {
+            Some(sparse) => self.pax_sparse(&sparse, entry),
+            None => Ok(entry),
+        }
+    }
+
+    /// GNU's sparse format 1.0: the map is the beginning of the data, decimal
+    /// lines in whole blocks.
+    fn pax_sparse(&mut self, sparse: &pax::Sparse, mut entry: Entry) -> Result<Entry> {
+        let (Kind::Regular, (Some(1), Some(0)), Some(size)) =
+            (entry.kind, sparse.version, sparse.size)
+        else {
+            return Err(bad_map(&entry));
+        };
+        let mut lines = Lines::default();
+        let count = self.map_number(&mut lines, &entry)?;
+        let mut map = Vec::new();
+        for _ in 0..count {
+            map.push((
+                self.map_number(&mut lines, &entry)?,
+                self.map_number(&mut lines, &entry)?,
+            ));
+        }
+        check_map(&map, size, self.remaining).ok_or_else(|| bad_map(&entry))?;
+        entry.size = size;
+        entry.sparse = Some(map);
         Ok(entry)
+    }
+
+    fn map_number(&mut self, lines: &mut Lines, entry: &Entry) -> Result<u64> {
+        let mut number: Option<u64> = None;
+        loop {
+            if lines.at == lines.block.len() {
+                lines.read += BLOCK as u64;
+                if lines.read > EXTENSION_LIMIT {
+                    return Err(bad_map(entry));
+                }
+                lines.block.resize(BLOCK, 0);
+                lines.at = 0;
+                self.read_exact(&mut lines.block).map_err(|e| broken(&e))?;
+            }
+            let byte = lines.block[lines.at];
+            lines.at += 1;
+            number = match (byte, number) {
+                (b'\n', Some(number)) => return Ok(number),
+                (b'0'..=b'9', before) => before
+                    .unwrap_or(0)
+                    .checked_mul(10)
+                    .and_then(|n| n.checked_add(u64::from(byte - b'0'))),
+                _ => None,
+            };
+            if number.is_none() {
+                return Err(bad_map(entry));
+            }
+        }
     }
 
     /// Old GNU sparse format: the map is in the header and in blocks behind it.
     fn sparse(&mut self, header: &tar::Header, mut entry: Entry) -> Result<Entry> {
-        let bad = || {
-            Error::invalid(format!(
-                "sparse map of \"{}\" is wrong",
-                entry.path.escape_ascii()
-            ))
-        };
+        let bad = || bad_map(&entry);
         let gnu = header.as_gnu().ok_or_else(bad)?;
         let mut map = Vec::new();
         let mut add = |block: &tar::GnuSparseHeader| -> Result<()> {
@@ -169,18 +223,7 @@ impl<R: Read> Tarball<R> {
             }
         }
         let size = number(&gnu.realsize, "sparse size")?;
-        let mut end = 0;
-        let mut data = 0u64;
-        for &(offset, length) in &map {
-            if offset < end {
-                return Err(bad());
-            }
-            end = offset.checked_add(length).ok_or_else(bad)?;
-            data = data.checked_add(length).ok_or_else(bad)?;
-        }
-        if end > size || data != entry.size {
-            return Err(bad());
-        }
+        check_map(&map, size, entry.size).ok_or_else(bad)?;
         entry.size = size;
         entry.sparse = Some(map);
         Ok(entry)
@@ -293,6 +336,35 @@ impl<R: Read> Read for Tarball<R> {
         self.remaining -= n as u64;
         Ok(n)
     }
+}
+
+/// Blocks of a map that is read number by number.
+#[derive(Default)]
+struct Lines {
+    block: Vec<u8>,
+    at: usize,
+    read: u64,
+}
+
+fn bad_map(entry: &Entry) -> Error {
+    Error::invalid(format!(
+        "sparse map of \"{}\" is wrong",
+        entry.path.escape_ascii()
+    ))
+}
+
+/// Segments must come in order, within `size`, and be `stored` bytes together.
+fn check_map(map: &[(u64, u64)], size: u64, stored: u64) -> Option<()> {
+    let (mut end, mut data) = (0u64, 0u64);
+    for &(offset, length) in map {
+        if offset < end {
+            return None;
+        }
+        end = offset.checked_add(length)?;
+        data = data.checked_add(length)?;
+    }
+    let fits = end <= size && data == stored && i64::try_from(size).is_ok();
+    fits.then_some(())
 }
 
 fn broken(e: &io::Error) -> Error {

@@ -1,0 +1,52 @@
+//! Images made here, of documents and layers that are in the store already.
+
+use super::Store;
+use super::image::Image;
+use super::index::Entry;
+use crate::error::{Error, Result};
+use crate::image::digest::Digest;
+use crate::image::draft::{self, Draft};
+use crate::image::manifest::{Descriptor, OCI_MANIFEST};
+use crate::image::reference::Reference;
+use crate::text::time;
+
+impl Store {
+    /// Writes config and manifest of an image of these packed layers, lowest
+    /// first; gives the manifest's descriptor.
+    pub fn write_image(&self, config: &Draft, layers: &[Descriptor]) -> Result<Descriptor> {
+        let config = config.to_bytes()?;
+        let manifest = draft::manifest(&config, layers)?;
+        self.write_blob(&config)?;
+        let digest = self.write_blob(&manifest)?;
+        Ok(Descriptor::new(OCI_MANIFEST, digest, manifest.len() as u64))
+    }
+
+    /// Makes an image visible, durably, as [`Store::add_image`] does, with a
+    /// name or without. What it was called before stays.
+    pub fn add_made(&self, name: Option<&Reference>, manifest: &Descriptor) -> Result<Image> {
+        if let Some(name) = name {
+            return self.add_image(name, manifest, None);
+        }
+        let facts = self.check_complete(manifest)?;
+        let mut entry = Entry::new(
+            &manifest.media_type,
+            &manifest.digest,
+            manifest.size,
+            &facts,
+        );
+        entry.set_tagged(time::now());
+        let image = self.edit_index(|index| {
+            let known = |e: &Entry| e.digest().as_ref() == Some(&manifest.digest);
+            if !index.manifests.iter().any(known) {
+                index.manifests.push(entry);
+            }
+            Ok(self.group(index).into_iter().find(|i| i.id == facts.id))
+        })?;
+        image.ok_or_else(|| Error::internal(format!("image {} was not stored", facts.id)))
+    }
+
+    /// The image with this ID, if it is there.
+    pub fn by_id(&self, id: &Digest) -> Result<Option<Image>> {
+        Ok(self.images()?.into_iter().find(|image| image.id == *id))
+    }
+}

@@ -1,0 +1,266 @@
+//! The files of several layers as the one tree that overlayfs makes of them,
+//! read without a mount: for packing, comparing and copying out.
+//!
+//! Marks are those that `unpack` and overlayfs write: a character device 0:0
+//! (or, where the file system has none, a file `.wh.NAME`) for a deletion, an
+//! attribute (or a file `.wh..wh..opq`) for a directory that hides what lies
+//! below it.
+
+use super::unpack::Privilege;
+use crate::error::{Context, Result};
+use crate::fs::rooted;
+use crate::sys::xattr;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{FileStat, Mode, fstatat};
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::rc::Rc;
+
+/// Paths longer than this begin anew at a directory that is kept open.
+const LONGEST: usize = 2048;
+
+const WHITEOUT: &[u8] = b".wh.";
+const OPAQUE_FILE: &[u8] = b".wh..wh..opq";
+
+/// One layer of the tree.
+struct Layer {
+    root: Rc<OwnedFd>,
+    /// Its deletions are files named `.wh.…`.
+    marked_by_files: bool,
+}
+
+/// Layers, uppermost first.
+pub struct Merged {
+    layers: Vec<Layer>,
+    opaque: &'static CStr,
+}
+
+/// A directory of one layer: `path` beneath `from`.
+#[derive(Clone)]
+struct Beneath {
+    layer: usize,
+    from: Rc<OwnedFd>,
+    path: Vec<u8>,
+}
+
+/// A directory of the tree, and where its layers have it.
+#[derive(Clone)]
+pub struct Place {
+    /// From the root, without a leading slash.
+    pub path: Vec<u8>,
+    parts: Vec<Beneath>,
+}
+
+/// A directory that has been read.
+pub struct Listing {
+    parts: Vec<Beneath>,
+    open: Vec<Rc<OwnedFd>>,
+    path: Vec<u8>,
+    /// Its uppermost layer hides what the layers below have in it.
+    pub opaque: bool,
+    /// By name.
+    pub nodes: Vec<Node>,
+}
+
+pub struct Node {
+    pub name: Vec<u8>,
+    /// `None`: the uppermost layer that says something says that it is gone.
+    pub stat: Option<FileStat>,
+    /// Positions of the layers that have it, up to the first that hides the
+    /// rest; more than one only for directories.
+    at: Vec<usize>,
+    closed: bool,
+}
+
+impl Node {
+    pub fn is_dir(&self) -> bool {
+        self.stat
+            .is_some_and(|s| s.st_mode & libc::S_IFMT == libc::S_IFDIR)
+    }
+}
+
+impl Merged {
+    pub fn new() -> Self {
+        Self {
+            layers: Vec::new(),
+            opaque: match Privilege::of_this_process() {
+                Privilege::Root => c"trusted.overlay.opaque",
+                _ => c"user.overlay.opaque",
+            },
+        }
+    }
+
+    /// Adds a layer below those that are there.
+    pub fn add(&mut self, dir: &Path, marked_by_files: bool) -> Result<()> {
+        let root = File::open(dir).context(|| format!("cannot open \"{}\"", dir.display()))?;
+        self.layers.push(Layer {
+            root: Rc::new(root.into()),
+            marked_by_files,
+        });
+        Ok(())
+    }
+
+    pub fn root(&self) -> Place {
+        let parts = self.layers.iter().enumerate().map(|(layer, l)| Beneath {
+            layer,
+            from: Rc::clone(&l.root),
+            path: Vec::new(),
+        });
+        Place {
+            path: Vec::new(),
+            parts: parts.collect(),
+        }
+    }
+
+    /// Reads a directory; `None` when it has vanished.
+    pub fn list(&self, place: &Place) -> Result<Option<Listing>> {
+        let read = || format!("cannot read \"/{}\"", super::unpack::shown(&place.path));
+        let mut listing = Listing {
+            parts: Vec::new(),
+            open: Vec::new(),
+            path: place.path.clone(),
+            opaque: false,
+            nodes: Vec::new(),
+        };
+        let mut found: BTreeMap<Vec<u8>, Node> = BTreeMap::new();
+        for part in &place.parts {
+            let dir = match open(part) {
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => continue,
+                other => Rc::new(other.context(read)?),
+            };
+            let position = listing.open.len();
+            listing.parts.push(part.clone());
+            listing.open.push(Rc::clone(&dir));
+            let by_file = self
+                .collect(part.layer, position, &dir, &mut found)
+                .context(read)?;
+            let hides = by_file || self.is_opaque(&dir).context(read)?;
+            if hides {
+                listing.opaque |= position == 0;
+                break;
+            }
+        }
+        listing.nodes = found.into_values().collect();
+        Ok((!listing.open.is_empty()).then_some(listing))
+    }
+
+    /// Adds what one layer has in a directory; `true` when a file says that it
+    /// hides the layers below.
+    fn collect(
+        &self,
+        layer: usize,
+        position: usize,
+        dir: &OwnedFd,
+        found: &mut BTreeMap<Vec<u8>, Node>,
+    ) -> nix::Result<bool> {
+        let mut hides = false;
+        let by_files = self.layers[layer].marked_by_files;
+        let mut names = Dir::from_fd(dir.try_clone().map_err(|_| Errno::EMFILE)?)?;
+        for entry in names.iter() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            if by_files && name == OPAQUE_FILE {
+                hides = true;
+                continue;
+            }
+            let (name, stat) = match name.strip_prefix(WHITEOUT).filter(|_| by_files) {
+                Some(gone) => (gone, None),
+                None => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                    Ok(stat) => (name, (!is_whiteout(&stat)).then_some(stat)),
+                    Err(Errno::ENOENT) => continue,
+                    Err(e) => return Err(e),
+                },
+            };
+            add(found, position, name, stat);
+        }
+        Ok(hides)
+    }
+
+    fn is_opaque(&self, dir: &OwnedFd) -> nix::Result<bool> {
+        match xattr::get(dir, self.opaque) {
+            Ok(value) => Ok(value.as_deref() == Some(b"y")),
+            // A file system without attributes has no marks.
+            Err(Errno::ENOTSUP) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn add(found: &mut BTreeMap<Vec<u8>, Node>, position: usize, name: &[u8], stat: Option<FileStat>) {
+    let is_dir = stat.is_some_and(|s| s.st_mode & libc::S_IFMT == libc::S_IFDIR);
+    match found.get_mut(name) {
+        None => {
+            let node = Node {
+                name: name.to_vec(),
+                stat,
+                at: stat.map(|_| position).into_iter().collect(),
+                closed: !is_dir,
+            };
+            found.insert(name.to_vec(), node);
+        }
+        Some(node) if !node.closed && is_dir => node.at.push(position),
+        Some(node) => node.closed = true,
+    }
+}
+
+impl Listing {
+    /// The directory itself, in its uppermost layer.
+    pub fn own(&self) -> BorrowedFd<'_> {
+        self.open[0].as_fd()
+    }
+
+    /// The directory in which `node` is.
+    pub fn dir(&self, node: &Node) -> BorrowedFd<'_> {
+        self.open[node.at.first().copied().unwrap_or(0)].as_fd()
+    }
+
+    /// Path of `node` from the root.
+    pub fn path(&self, node: &Node) -> Vec<u8> {
+        join(&self.path, &node.name)
+    }
+
+    /// The directory that `node` is.
+    pub fn below(&self, node: &Node) -> Place {
+        let part = |&position: &usize| {
+            let part = &self.parts[position];
+            match part.path.len() < LONGEST {
+                true => Beneath {
+                    layer: part.layer,
+                    from: Rc::clone(&part.from),
+                    path: join(&part.path, &node.name),
+                },
+                false => Beneath {
+                    layer: part.layer,
+                    from: Rc::clone(&self.open[position]),
+                    path: node.name.clone(),
+                },
+            }
+        };
+        Place {
+            path: self.path(node),
+            parts: node.at.iter().map(part).collect(),
+        }
+    }
+}
+
+fn open(part: &Beneath) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    rooted::open(part.from.as_fd(), &part.path, flags, Mode::empty())
+}
+
+fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
+    let separator: &[u8] = if parent.is_empty() { b"" } else { b"/" };
+    [parent, separator, name].concat()
+}
+
+fn is_whiteout(stat: &FileStat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == 0
+}
