@@ -66,6 +66,23 @@ impl Paths {
         self.run.join("monitors")
     }
 
+    pub fn networks(&self) -> PathBuf {
+        self.data.join("networks")
+    }
+    /// The record of a network.
+    pub fn network(&self, name: &str) -> PathBuf {
+        self.data.join("networks").join(format!("{name}.json"))
+    }
+    /// What a network's containers have: addresses and names.
+    pub fn run_network(&self, id: &str) -> PathBuf {
+        self.run.join("networks").join(id)
+    }
+    /// Where the user's network namespace is found: one empty file per monitor
+    /// that holds it, named `PID.STARTTIME.FD`.
+    pub fn netns(&self) -> PathBuf {
+        self.run.join("netns")
+    }
+
     /// Makes both roots if they are missing and refuses foreign ones.
     pub fn ensure(&self) -> Result<()> {
         for dir in [&self.data, &self.run] {

@@ -581,5 +581,10 @@ fn forwarder(
     if listeners.is_empty() {
         return None;
     }
-    Forwarder::new(listeners, netns?, network.address.parse().ok()).ok()
+    Forwarder::new(
+        listeners,
+        netns?,
+        network.address.parse().into_iter().collect(),
+    )
+    .ok()
 }

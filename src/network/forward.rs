@@ -4,16 +4,15 @@
 //! [`Forwarder::fd`] is readable. Needs no memory before the first connection.
 
 mod datagram;
-mod inside;
 mod stream;
 
 use crate::error::{Context, Result};
+use crate::network::inside::Inside;
 use crate::network::publish::{Listener, Socket};
 use datagram::Flows;
-use inside::Inside;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use stream::Streams;
@@ -49,13 +48,9 @@ const SWEEP: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Forwarder {
-    /// `netns` is the container's; connections go to its `address`, and to its
+    /// `netns` is the container's; connections go to its `addresses`, and to its
     /// 127.0.0.1 where nothing answers there.
-    pub fn new(
-        listeners: Vec<Listener>,
-        netns: OwnedFd,
-        address: Option<Ipv4Addr>,
-    ) -> Result<Self> {
+    pub fn new(listeners: Vec<Listener>, netns: OwnedFd, addresses: Vec<IpAddr>) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .context(|| "cannot make an epoll descriptor")?;
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
@@ -68,7 +63,7 @@ impl Forwarder {
             epoll,
             listeners,
             paused: false,
-            inside: Inside::new(netns, address),
+            inside: Inside::new(netns, addresses),
             streams: Streams::default(),
             flows: Flows::default(),
             timer,
@@ -78,6 +73,11 @@ impl Forwarder {
             .watch_listeners()
             .context(|| "cannot watch the published ports")?;
         Ok(forwarder)
+    }
+
+    /// The container's networks have changed; what is under way goes on.
+    pub fn set_addresses(&mut self, addresses: Vec<IpAddr>) {
+        self.inside.set_addresses(addresses);
     }
 
     /// Ends what is under way; the listeners go on to the container's next run.

@@ -1,7 +1,17 @@
-//! A container's network as seen from outside of it: the way out by a helper,
-//! published ports, and the generated files below /etc.
+//! A container's network: the user's networks and what each container has in
+//! them, the way out, published ports, names, and the generated files in /etc.
 
+pub mod create;
+pub mod dns;
 pub mod etc;
 pub mod forward;
+pub mod inside;
+pub mod link;
+pub mod namespace;
+pub mod nft;
 pub mod publish;
+pub mod record;
+pub mod register;
+pub mod store;
 pub mod uplink;
+pub mod wire;

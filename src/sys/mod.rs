@@ -11,6 +11,7 @@ pub mod cmsg;
 pub mod cred;
 pub mod memory;
 pub mod mount;
+pub mod netlink;
 pub mod ns;
 pub mod pidfd;
 pub mod probe;

@@ -32,7 +32,7 @@ impl Fixture {
         let listeners = bind(&publications, &|_, _| false).unwrap();
         let hosts = listeners.iter().map(|l| l.host).collect();
         let mut forwarder =
-            Forwarder::new(listeners, netns.try_clone().unwrap(), Some(ADDRESS)).unwrap();
+            Forwarder::new(listeners, netns.try_clone().unwrap(), vec![ADDRESS.into()]).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let turns = Arc::new(AtomicUsize::new(0));
         let (stopped, counted) = (stop.clone(), turns.clone());

@@ -2,10 +2,11 @@
 //! so that answers find their way back, until it has been idle for a minute.
 
 use super::Token;
-use super::inside::Inside;
+use crate::network::inside::Inside;
 use crate::network::publish::{Listener, Socket};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollFlags};
+use nix::sys::socket::{AddressFamily, SockType};
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -88,10 +89,14 @@ impl Flows {
                 .map(|(index, _)| *index);
             oldest.into_iter().for_each(|index| self.close(index));
         }
+        let family = match inside.address(0, port) {
+            Some(SocketAddr::V6(_)) => AddressFamily::Inet6,
+            _ => AddressFamily::Inet,
+        };
         let mut flow = Flow {
             listener,
             client,
-            backend: UdpSocket::from(inside.udp()?),
+            backend: UdpSocket::from(inside.one(family, SockType::Datagram)?),
             port,
             attempt: 0,
             last: Instant::now(),

@@ -4,11 +4,11 @@
 //! SPLICE_F_MORE is never given: it would hold back the tail for 200 ms.
 
 use super::Token;
-use super::inside::Inside;
+use crate::network::inside::Inside;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, SpliceFFlags, splice};
 use nix::sys::epoll::{Epoll, EpollFlags};
-use nix::sys::socket::{SockaddrIn, connect, setsockopt, sockopt};
+use nix::sys::socket::{SockaddrStorage, connect, setsockopt, sockopt};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -164,8 +164,8 @@ impl Streams {
 fn dial(port: u16, attempt: usize, inside: &mut Inside) -> Option<(TcpStream, usize)> {
     for attempt in attempt.. {
         let address = inside.address(attempt, port)?;
-        let socket = inside.tcp().ok()?;
-        match connect(socket.as_raw_fd(), &SockaddrIn::from(address)) {
+        let socket = inside.tcp(address).ok()?;
+        match connect(socket.as_raw_fd(), &SockaddrStorage::from(address)) {
             Ok(()) | Err(Errno::EINPROGRESS) => return Some((TcpStream::from(socket), attempt)),
             Err(_) => {}
         }

@@ -1,0 +1,203 @@
+//! Connecting a container to networks: a pair of interfaces each, one end on
+//! the network's bridge in N, the other in the container. All of it is done by
+//! a thread that goes into N and then into the container's network namespace,
+//! hands back what it has made there, and ends.
+
+use super::link::{Bridge, Links, Mac, Peer};
+use super::namespace::Hold;
+use super::record::Network;
+use crate::error::{Context, Error, Result};
+use crate::paths::Paths;
+use crate::sys::ns;
+use ipnet::IpNet;
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// One connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Wire {
+    /// Name of the network, and its ID.
+    pub network: String,
+    pub id: String,
+    /// Of the bridge in N: name, number, and the gateways on it.
+    pub bridge: String,
+    pub bridge_index: u32,
+    pub gateways: Vec<IpNet>,
+    /// Of the container's end: name, number, and addresses.
+    pub interface: String,
+    pub index: u32,
+    pub mac: Mac,
+    pub mtu: Option<u32>,
+    pub addresses: Vec<IpNet>,
+    /// No way out of it.
+    pub internal: bool,
+    /// Names are resolved there.
+    pub resolves: bool,
+}
+
+/// What becomes of a container's connections.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Change {
+    pub add: Vec<Wire>,
+    /// Interfaces that go.
+    pub remove: Vec<String>,
+    /// Number of the interface that leads out, and the gateways there.
+    pub default: Option<(u32, Vec<IpAddr>)>,
+}
+
+impl Wire {
+    /// A connection to `network` as the `number`th interface.
+    pub fn new(network: &Network, number: u32, mac: Mac, addresses: Vec<IpNet>) -> Self {
+        let gateways = network.pools().iter().filter_map(|pool| {
+            let gateway = pool.gateway?;
+            IpNet::new(gateway, pool.subnet.prefix_len()).ok()
+        });
+        Self {
+            network: network.name.clone(),
+            id: network.id.clone(),
+            bridge: network.bridge_name(),
+            bridge_index: network.index,
+            gateways: gateways.collect(),
+            interface: format!("eth{number}"),
+            index: index(number),
+            mac,
+            mtu: network.mtu(),
+            addresses,
+            internal: network.internal,
+            resolves: !network.is_default(),
+        }
+    }
+
+    /// Where it leads out.
+    pub fn ways(&self) -> Vec<IpAddr> {
+        let has = |four: bool| self.addresses.iter().any(|a| a.addr().is_ipv4() == four);
+        let gateways = self.gateways.iter().map(IpNet::addr);
+        let mut ways: Vec<IpAddr> = Vec::new();
+        for gateway in gateways.filter(|gateway| has(gateway.is_ipv4())) {
+            if !ways.iter().any(|way| way.is_ipv4() == gateway.is_ipv4()) {
+                ways.push(gateway);
+            }
+        }
+        ways
+    }
+
+    fn has_six(&self) -> bool {
+        self.addresses.iter().any(|a| a.addr().is_ipv6())
+    }
+}
+
+/// Numbers of interfaces in a container; others are the kernel's to choose,
+/// which begins low.
+fn index(number: u32) -> u32 {
+    match number {
+        0 => 2,
+        number => 100 + number,
+    }
+}
+
+/// The hardware address that goes with an IPv4 address, as Docker's used to
+/// be: one that is given out again is found again by neighbours.
+pub fn mac_of(ip: Ipv4Addr) -> Mac {
+    let [a, b, c, d] = ip.octets();
+    [0x02, 0x42, a, b, c, d]
+}
+
+/// That of a bridge: without one of its own it would take over those of its
+/// members as they come and go.
+fn mac_of_bridge(index: u32) -> Mac {
+    let [a, b, c, d] = index.to_be_bytes();
+    [0x02, 0x43, a, b, c, d]
+}
+
+/// Carries out a change for the container with this network namespace, and
+/// does `work` in it. `hold` is N, taken when there is something to add.
+pub fn change<T: Send>(
+    paths: &Paths,
+    hold: &mut Option<Hold>,
+    netns: BorrowedFd<'_>,
+    change: &Change,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    let job = || -> Result<T> {
+        if !change.add.is_empty() {
+            match hold {
+                Some(hold) => {
+                    ns::join(&*hold, libc::CLONE_NEWNET).context(|| "cannot enter the networks")?;
+                }
+                None => *hold = Some(Hold::enter(paths)?),
+            }
+            attach(&change.add, netns)?;
+        }
+        ns::join(netns, libc::CLONE_NEWNET).context(|| "cannot enter the container's network")?;
+        inside(change)?;
+        work()
+    };
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(128 << 10);
+        let thread = builder
+            .spawn_scoped(scope, job)
+            .context(|| "cannot start a thread for the container's network")?;
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(Error::internal("the container's network failed")))
+    })
+}
+
+/// In N.
+fn attach(wires: &[Wire], netns: BorrowedFd<'_>) -> Result<()> {
+    let mut links = Links::open().context(|| "cannot ask for network interfaces")?;
+    for wire in wires {
+        let failed = || format!("cannot connect to the network {}", wire.network);
+        let bridge = Bridge {
+            name: &wire.bridge,
+            index: wire.bridge_index,
+            mac: mac_of_bridge(wire.bridge_index),
+            mtu: wire.mtu,
+            addresses: &wire.gateways,
+        };
+        match links.add_bridge(&bridge) {
+            Err(Errno::EEXIST) => {}
+            other => other.context(failed)?,
+        }
+        let peer = Peer {
+            name: &wire.interface,
+            index: wire.index,
+            mac: wire.mac,
+            mtu: wire.mtu,
+            netns: netns.as_fd(),
+        };
+        links.add_pair(wire.bridge_index, &peer).context(failed)?;
+    }
+    Ok(())
+}
+
+/// In the container.
+fn inside(change: &Change) -> Result<()> {
+    let failed = || "cannot set up the container's network";
+    let mut links = Links::open().context(failed)?;
+    for name in &change.remove {
+        links.remove(name).context(failed)?;
+    }
+    for wire in &change.add {
+        let sysctl = |name: &str, value: &str| {
+            let path = format!("/proc/sys/net/ipv6/conf/{}/{name}", wire.interface);
+            // A kernel without IPv6 has none of them.
+            let _ = std::fs::write(path, value);
+        };
+        if wire.has_six() {
+            sysctl("accept_ra", "0");
+        } else {
+            // Nobody on the network can give it an address or a route (S75).
+            sysctl("disable_ipv6", "1");
+        }
+        links
+            .configure(wire.index, &wire.addresses)
+            .context(failed)?;
+    }
+    if let Some((index, gateways)) = &change.default {
+        links.default_routes(*index, gateways).context(failed)?;
+    }
+    Ok(())
+}
