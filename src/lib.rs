@@ -31,6 +31,7 @@ pub mod engine;
 pub mod monitor;
 pub mod transfer;
 // L4
+pub mod build;
 pub mod container;
 pub mod doctor;
 // L6

@@ -29,6 +29,8 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("error", "host"),
     // registries.conf speaks of image references.
     ("config", "image"),
+    // A step of a build is a container.
+    ("build", "container"),
 ];
 
 /// Package (or keyword), and the only places that may use it.

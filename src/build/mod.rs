@@ -1,0 +1,5 @@
+//! Building images from Dockerfiles, without a daemon: the language (`parse`),
+//! what a file comes to with its arguments (`plan`), and doing it.
+
+pub mod parse;
+pub mod plan;

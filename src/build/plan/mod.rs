@@ -1,0 +1,217 @@
+//! What a Dockerfile comes to: with arguments, base images and a platform given,
+//! the stages that the target needs, their steps, and the settings of the image
+//! that each of them makes. Nothing is carried out, and nothing here depends on
+//! what a step will do: so it is known before the first one begins.
+
+mod arguments;
+mod evaluate;
+mod graph;
+pub mod mount;
+mod path;
+mod ports;
+pub mod settings;
+
+#[cfg(test)]
+mod tests;
+
+pub use graph::plan;
+
+use super::parse::heredoc::Heredoc;
+use super::parse::place::Place;
+use crate::error::Result;
+use crate::image::{Digest, ImageConfig, Platform};
+use mount::Mount;
+use serde_json::Value;
+use settings::Settings;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The search path of an image that has none of its own.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the command line says about the plan.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub target: String,
+    /// `--build-arg`; without a value where the caller has none.
+    pub arguments: BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
+    /// What TARGETPLATFORM is; `None`: this machine.
+    pub platform: Option<Platform>,
+    /// `--build-context`.
+    pub contexts: BTreeMap<String, Context>,
+    /// `--allow network.host`, or the whole build has the host's network.
+    pub allows_host_network: bool,
+}
+
+/// What a name of `--build-context` stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Context {
+    /// An image of this name.
+    Image(String),
+    /// A directory, an archive, a repository.
+    Files,
+}
+
+/// An image that a stage begins with, or that files are taken from.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// As it was named.
+    pub name: String,
+    pub manifest: Digest,
+    pub config: ImageConfig,
+    /// The whole configuration document.
+    pub document: Value,
+    /// The layers' blobs, lowest first.
+    pub blobs: Vec<crate::image::Descriptor>,
+}
+
+/// Where base images come from.
+pub trait Images {
+    /// The image for this platform, pulled when that is needed.
+    fn image(&mut self, name: &str, platform: &Platform) -> Result<Base>;
+}
+
+/// Where files come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The build context.
+    Context,
+    /// `--build-context` of this name.
+    Named(String),
+    /// A place in [`Plan::stages`].
+    Stage(usize),
+    /// A place in [`Plan::images`].
+    Image(usize),
+    /// Nothing: `FROM scratch`, a new cache.
+    Scratch,
+}
+
+#[derive(Debug)]
+pub struct Plan {
+    /// Those that are needed; each only needs earlier ones.
+    pub stages: Vec<Stage>,
+    /// Images that files are taken from.
+    pub images: Vec<Base>,
+    /// The platform the target is built for.
+    pub platform: Platform,
+    /// Arguments that nothing has asked for.
+    pub unused_arguments: Vec<String>,
+    pub notes: Vec<Note>,
+}
+
+impl Plan {
+    pub fn target(&self) -> &Stage {
+        self.stages.last().expect("a plan has its target")
+    }
+}
+
+/// What the build checks want to know of the evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A variable without a value, and what was perhaps meant.
+    Unset {
+        place: Place,
+        name: String,
+        near: Option<String>,
+    },
+    /// The same in `FROM`.
+    UnsetInFrom {
+        place: Place,
+        name: String,
+        near: Option<String>,
+    },
+    /// A relative `WORKDIR` and nothing to be relative to.
+    RelativeWorkdir { place: Place, path: String },
+    /// An argument that `FROM` needs has no default that makes sense.
+    EmptyDefault { place: Place, image: String },
+}
+
+#[derive(Debug)]
+pub struct Stage {
+    /// Its place in the Dockerfile.
+    pub index: usize,
+    /// Its name, or `stage-N`.
+    pub title: String,
+    /// There is no other in the file: titles are left out.
+    pub is_alone: bool,
+    pub begin: Begin,
+    pub platform: Platform,
+    pub steps: Vec<Step>,
+    /// What the image of this stage says.
+    pub settings: Settings,
+    /// Steps of the Dockerfile that make layers, for `[2/5]`.
+    pub count: usize,
+    /// Always done again: `--no-cache-filter`.
+    pub name: Option<String>,
+    pub head: Place,
+}
+
+/// What a stage begins with.
+#[derive(Debug, Clone)]
+pub enum Begin {
+    Scratch,
+    /// An earlier stage in [`Plan::stages`].
+    Stage(usize),
+    Image(Box<Base>),
+    /// `--build-context` with files.
+    Named(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub place: Place,
+    /// What the user sees: `RUN make`.
+    pub text: String,
+    /// For the image's history.
+    pub created_by: String,
+    pub action: Action,
+    /// Its number among those that make layers, from 1 (`FROM`).
+    pub number: usize,
+}
+
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Only the settings change.
+    Settings,
+    Run(Box<Run>),
+    Copy(Box<Copy>),
+    /// A directory that must be there.
+    Directory(String),
+}
+
+/// A command in the stage's files.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The program and its arguments.
+    pub words: Vec<String>,
+    /// A file that is run instead, when a heredoc begins with `#!`.
+    pub script: Option<Heredoc>,
+    /// `NAME=value`, arguments included.
+    pub env: Vec<String>,
+    /// Names in `env` that neither keys nor the history may depend on.
+    pub unkeyed: BTreeSet<String>,
+    pub directory: String,
+    pub user: String,
+    pub mounts: Vec<Mount>,
+    pub network: Option<String>,
+}
+
+/// Files put into the stage's files.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    pub add: bool,
+    pub from: Source,
+    pub sources: Vec<String>,
+    pub contents: Vec<Heredoc>,
+    /// Absolute; ends in a slash where a directory is meant.
+    pub target: String,
+    pub chown: Option<String>,
+    pub chmod: Option<String>,
+    pub link: bool,
+    pub parents: bool,
+    pub excludes: Vec<String>,
+    pub checksum: Option<String>,
+    pub keep_git_dir: bool,
+    /// `None`: archives of the context are, remote ones are not.
+    pub unpack: Option<bool>,
+}
