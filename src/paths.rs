@@ -12,17 +12,19 @@ use std::path::{Path, PathBuf};
 pub struct Paths {
     data: PathBuf,
     run: PathBuf,
+    /// Below either root: where containers are.
+    containers: PathBuf,
 }
+
+/// Where the user's containers are.
+const CONTAINERS: &str = "containers";
 
 impl Paths {
     /// Finds the roots: `WHERRY_ROOT` and `WHERRY_RUNROOT` when set, else the
     /// XDG base directories of the user, else (for root) /var/lib and /run.
     pub fn find() -> Result<Self> {
         let uid = nix::unistd::geteuid().as_raw();
-        Ok(Self {
-            data: data_root(uid)?,
-            run: run_root(uid)?,
-        })
+        Ok(Self::at(data_root(uid)?, run_root(uid)?))
     }
 
     /// Roots given by the caller (tests).
@@ -30,6 +32,16 @@ impl Paths {
         Self {
             data: data.into(),
             run: run.into(),
+            containers: CONTAINERS.into(),
+        }
+    }
+
+    /// The same, but for containers that are steps of the build `id`: nobody
+    /// else sees them.
+    pub fn of_build(&self, id: &str) -> Self {
+        Self {
+            containers: Path::new("build/work").join(id),
+            ..self.clone()
         }
     }
 
@@ -48,10 +60,14 @@ impl Paths {
         self.data.join("layers")
     }
     pub fn containers(&self) -> PathBuf {
-        self.data.join("containers")
+        self.data.join(&self.containers)
     }
     pub fn container(&self, id: &str) -> PathBuf {
-        self.data.join("containers").join(id)
+        self.data.join(&self.containers).join(id)
+    }
+    /// What builds keep and work with.
+    pub fn build(&self) -> PathBuf {
+        self.data.join("build")
     }
     /// One file per container name; its content is the container's ID.
     pub fn names(&self) -> PathBuf {
@@ -59,7 +75,7 @@ impl Paths {
     }
     /// Volatile files of a container: hosts, hostname, resolv.conf.
     pub fn run_container(&self, id: &str) -> PathBuf {
-        self.run.join("containers").join(id)
+        self.run.join(&self.containers).join(id)
     }
     /// One empty file per living monitor, named `PID.STARTTIME`.
     pub fn monitors(&self) -> PathBuf {

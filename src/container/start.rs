@@ -89,11 +89,25 @@ impl Way {
 /// Starts a container whose lock the caller holds.
 pub fn launch(
     engine: &Engine,
+    container: Container,
+    state: State,
+    size: (u16, u16),
+    attach: Attach,
+    way: Way,
+) -> Result<Launched> {
+    launch_changed(engine, container, state, size, attach, way, |_| ())
+}
+
+/// The same, but `change` has a last word about what the monitor is given: for
+/// what no user can ask for.
+pub fn launch_changed(
+    engine: &Engine,
     mut container: Container,
     state: State,
     size: (u16, u16),
     attach: Attach,
     way: Way,
+    change: impl FnOnce(&mut Job),
 ) -> Result<Launched> {
     container.host_config.console_size = [size.0, size.1];
     let Way { maps, userns } = way;
@@ -102,7 +116,7 @@ pub fn launch(
     let plan = plan::build(&engine.paths, &container, &layers, maps.as_ref(), shared)?;
     let mut network = network::Attachment::prepare(engine, &container)?;
     let cgroup = make_cgroup(&container)?;
-    let job = Job {
+    let mut job = Job {
         paths: engine.paths.clone(),
         id: container.id.clone(),
         plan,
@@ -112,6 +126,7 @@ pub fn launch(
         stdin_once: container.config.stdin_once,
         attach,
         auto_remove: container.host_config.auto_remove,
+        ends_with_starter: false,
         checks: plan::health::checks(&container, || donor::real(&engine.paths, &container))?,
         restart: container.host_config.restart_policy.clone(),
         log: plan::logging::target(&container, &state.name)?,
@@ -130,6 +145,7 @@ pub fn launch(
         },
         listeners: network.take_listeners(),
     };
+    change(&mut job);
     let client = spawn::spawn(job, userns, |paths| network.connect(paths))
         .inspect_err(|_| network.abandon())?;
     Ok(Launched {

@@ -42,6 +42,82 @@ pub fn open_dir(root: BorrowedFd<'_>, path: &[u8]) -> nix::Result<OwnedFd> {
     )
 }
 
+/// A path without links, and what of it is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Canonical {
+    /// Components that are there.
+    pub found: Vec<Vec<u8>>,
+    pub missing: Vec<Vec<u8>>,
+}
+
+impl Canonical {
+    /// All of it, without a leading slash.
+    pub fn path(&self) -> Vec<u8> {
+        let all: Vec<&[u8]> = self
+            .found
+            .iter()
+            .chain(&self.missing)
+            .map(Vec::as_slice)
+            .collect();
+        all.join(&b'/')
+    }
+}
+
+/// Links that one path may go through, as the kernel counts (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// What `path` leads to when `root` is `/`, all links followed. To be opened,
+/// it is resolved again by the kernel: this one only tells.
+pub fn canonical(root: BorrowedFd<'_>, path: &[u8]) -> nix::Result<Canonical> {
+    let components = |path: &[u8]| -> Vec<Vec<u8>> {
+        let all = path
+            .split(|&b| b == b'/')
+            .filter(|c| !c.is_empty() && *c != b".");
+        all.map(<[u8]>::to_vec).collect()
+    };
+    let mut todo = components(path);
+    todo.reverse();
+    let mut at = Canonical::default();
+    let mut links = 0;
+    while let Some(next) = todo.pop() {
+        if next == b".." {
+            if at.missing.pop().is_none() {
+                at.found.pop();
+            }
+            continue;
+        }
+        if !at.missing.is_empty() {
+            at.missing.push(next);
+            continue;
+        }
+        at.found.push(next);
+        let here = at.path();
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+        let fd = match open(root, &here, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => {
+                at.missing.extend(at.found.pop());
+                continue;
+            }
+            other => other?,
+        };
+        if nix::sys::stat::fstat(&fd)?.st_mode & libc::S_IFMT != libc::S_IFLNK {
+            continue;
+        }
+        links += 1;
+        if links > MOST_LINKS {
+            return Err(Errno::ELOOP);
+        }
+        let target = nix::fcntl::readlinkat(&fd, c"")?;
+        let target = std::os::unix::ffi::OsStrExt::as_bytes(target.as_os_str());
+        at.found.pop();
+        if target.starts_with(b"/") {
+            at.found.clear();
+        }
+        todo.extend(components(target).into_iter().rev());
+    }
+    Ok(at)
+}
+
 /// Opens the directory `name` (one component, not a link) of `parent`.
 pub fn open_child_dir(parent: impl AsFd, name: &[u8]) -> nix::Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -192,6 +268,49 @@ mod tests {
         assert_eq!(inside("loop"), Err(Errno::ELOOP));
         assert_eq!(inside("magic"), Err(Errno::ENOENT));
         assert_eq!(inside("").unwrap(), root);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn canonical_paths_have_no_links_and_stay_inside() {
+        let dir = scratch("canonical");
+        std::fs::create_dir_all(dir.join("a/b")).unwrap();
+        std::fs::write(dir.join("a/b/f"), "").unwrap();
+        for (target, link) in [
+            ("/a/b", "abs"),
+            ("../../..", "a/up"),
+            ("loop", "loop"),
+            ("nowhere/x", "dangling"),
+            ("b/f", "a/file"),
+        ] {
+            symlink(target, dir.join(link)).unwrap();
+        }
+        let fd = File::open(&dir).unwrap();
+        let of = |path: &str| {
+            let found = canonical(fd.as_fd(), path.as_bytes())?;
+            let text = |list: &[Vec<u8>]| {
+                let list: Vec<_> = list
+                    .iter()
+                    .map(|c| String::from_utf8_lossy(c).into_owned())
+                    .collect();
+                list.join("/")
+            };
+            Ok::<_, Errno>((text(&found.found), text(&found.missing)))
+        };
+        for (path, found, missing) in [
+            ("", "", ""),
+            ("/abs/f", "a/b/f", ""),
+            ("abs/../file", "a/b/f", ""),
+            ("a/up/abs", "a/b", ""),
+            ("a/up/../../x/y", "", "x/y"),
+            ("dangling/z", "", "nowhere/x/z"),
+            ("a/x/../y", "a", "y"),
+            ("a/x/../../b", "", "b"),
+        ] {
+            assert_eq!(of(path), Ok((found.into(), missing.into())), "{path}");
+        }
+        assert_eq!(of("loop"), Err(Errno::ELOOP));
+        assert_eq!(of("a/b/f/x"), Err(Errno::ENOTDIR));
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

@@ -169,6 +169,11 @@ impl Clients {
         }
     }
 
+    /// Whether the command that started the container is there still.
+    pub fn has_starter(&self) -> bool {
+        self.0.iter().any(|client| client.is_starter)
+    }
+
     /// Forgets those who are gone; true when one of them could have given
     /// more input.
     pub fn sweep(&mut self) -> bool {

@@ -30,6 +30,8 @@ pub struct Job {
     pub checks: Option<Checks>,
     /// Remove the container when it has ended.
     pub auto_remove: bool,
+    /// It is killed when the command that starts it goes away: a step of a build.
+    pub ends_with_starter: bool,
     /// `None`: `--log-driver none`.
     pub log: Option<Target>,
     /// The state to go on from; name and counters are kept.

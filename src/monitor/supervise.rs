@@ -207,6 +207,7 @@ struct Life {
     clients: Clients,
     log: Option<Writer>,
     stdin_once: bool,
+    ends_with_starter: bool,
     /// Keeps the overlay's file system from syncing at the container's exit.
     _root: Option<OwnedFd>,
     forwarder: Option<Forwarder>,
@@ -251,6 +252,7 @@ impl Life {
             clients: Clients::default(),
             log,
             stdin_once: job.stdin_once,
+            ends_with_starter: job.ends_with_starter,
             _root: running.root,
             checking: job
                 .checks
@@ -342,6 +344,9 @@ impl Life {
         }
         if self.clients.sweep() {
             self.end_input();
+        }
+        if self.ends_with_starter && !self.clients.has_starter() {
+            let _ = pidfd::signal(&self.pidfd, libc::SIGKILL);
         }
         if ready.door
             && let Some(client) = self.door.as_mut().and_then(Door::accept)

@@ -126,6 +126,14 @@ impl Store {
             }
         }
         used.blobs.extend(pulled_as);
+        for layer in self
+            .kept_steps()?
+            .into_iter()
+            .filter_map(|kept| kept.step.layer)
+        {
+            used.blobs.insert(self.blob_path(&layer.blob));
+            used.layers.insert(self.layer_path(&layer.diff_id));
+        }
         Ok(used)
     }
 

@@ -20,6 +20,7 @@ mod new_layer;
 pub mod pack;
 mod remove;
 mod staging;
+mod steps;
 pub mod unpack;
 
 pub use blob::{BlobWriter, NewBlob};
@@ -29,6 +30,7 @@ pub use image::Image;
 pub use merged::{Listing, Merged, Node, Place};
 pub use new_layer::{NewLayer, Source};
 pub use remove::{Removal, Use};
+pub use steps::{CachedStep, Kept, StepLayer};
 
 use crate::error::{Context, Result};
 use crate::fs::lock::{self, Lock};
@@ -49,6 +51,8 @@ const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 pub struct Store {
     images: PathBuf,
     layers: PathBuf,
+    /// Steps of builds that need not be done again.
+    steps: PathBuf,
 }
 
 /// Keeps blobs and layers that no image refers to yet from being collected.
@@ -63,6 +67,7 @@ impl Store {
         Ok(Self {
             images: paths.images(),
             layers: paths.layers(),
+            steps: paths.build().join("cache"),
         })
     }
 

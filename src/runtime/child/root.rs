@@ -2,6 +2,7 @@
 //! directory and then made `/`.
 
 use super::{At, Done};
+use crate::runtime::overlay::{self, Writable};
 use crate::runtime::plan::{Lower, Plan, Root};
 use crate::runtime::sync::{ChildEnd, Step};
 use crate::sys::mount;
@@ -27,7 +28,7 @@ pub fn attach(plan: &Plan, sync: &ChildEnd) -> Done<OwnedFd> {
                 Err(errno) => stage(plan, instead(errno, sync)?),
             }
         }
-        Root::Overlay { .. } => match overlay(&plan.root) {
+        Root::Overlay { .. } => match layered(&plan.root) {
             Ok(root) => stage(plan, root),
             Err(errno) => stage(plan, instead(errno, sync)?),
         },
@@ -67,7 +68,7 @@ fn directory(path: &CStr) -> nix::Result<OwnedFd> {
     mount::clone_tree(fd.as_fd(), c"", true)
 }
 
-fn overlay(root: &Root) -> nix::Result<OwnedFd> {
+fn layered(root: &Root) -> nix::Result<OwnedFd> {
     let Root::Overlay {
         lower: Lower::Each(lower),
         upper,
@@ -79,22 +80,12 @@ fn overlay(root: &Root) -> nix::Result<OwnedFd> {
     else {
         return Err(Errno::EINVAL);
     };
-    let overlay = mount::Context::open(c"overlay")?;
-    overlay.string(c"source", c"overlay")?;
-    for layer in lower {
-        // One call per layer: there is no page-sized limit, and no escaping of
-        // ':' and ','.
-        overlay.string(c"lowerdir+", layer)?;
-    }
-    overlay.string(c"upperdir", upper)?;
-    overlay.string(c"workdir", work)?;
-    if *userxattr {
-        overlay.flag(c"userxattr")?;
-    }
-    if *volatile {
-        overlay.flag(c"volatile")?;
-    }
-    overlay.mount(0)
+    let write = Writable {
+        upper,
+        work,
+        volatile: *volatile,
+    };
+    overlay::mount(lower, Some(write), *userxattr)
 }
 
 /// `--read-only`: only the root's own mount; what is mounted on it keeps its own.
