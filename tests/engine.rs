@@ -7,6 +7,7 @@ mod attach;
 mod cli;
 mod docker;
 mod exec;
+mod images;
 mod lifecycle;
 mod login;
 mod logs;

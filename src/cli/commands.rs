@@ -2,8 +2,11 @@
 //! help, completion and manual pages follow.
 
 use super::container::attach::AttachArgs;
+use super::container::commit::CommitArgs;
 use super::container::create::CreateArgs;
+use super::container::diff::DiffArgs;
 use super::container::exec::ExecArgs;
+use super::container::export::ExportArgs;
 use super::container::kill::KillArgs;
 use super::container::logs::LogsArgs;
 use super::container::pause::{PauseArgs, UnpauseArgs};
@@ -18,6 +21,7 @@ use super::container::stop::StopArgs;
 use super::container::top::TopArgs;
 use super::container::wait::WaitArgs;
 use super::image::history::HistoryArgs;
+use super::image::import::ImportArgs;
 use super::image::ls::LsArgs as ImageLsArgs;
 use super::image::prune::PruneArgs as ImagePruneArgs;
 use super::image::pull::PullArgs;
@@ -87,10 +91,25 @@ pub static COMMANDS: &[Entry] = &[
         &["CONTAINER"],
         "Attach local standard input, output, and error streams to a running container",
     ),
+    Entry::of::<CommitArgs>(
+        &["container commit", "commit"],
+        &["CONTAINER [REPOSITORY[:TAG]]"],
+        "Create a new image from a container's changes",
+    ),
     Entry::of::<CreateArgs>(
         &["container create", "create"],
         &["IMAGE [COMMAND] [ARG...]"],
         "Create a new container",
+    ),
+    Entry::of::<DiffArgs>(
+        &["container diff", "diff"],
+        &["CONTAINER"],
+        "Inspect changes to files or directories on a container's filesystem",
+    ),
+    Entry::of::<ExportArgs>(
+        &["container export", "export"],
+        &["CONTAINER"],
+        "Export a container's filesystem as a tar archive",
     ),
     Entry::of::<KillArgs>(
         &["container kill", "kill"],
@@ -168,6 +187,11 @@ pub static COMMANDS: &[Entry] = &[
         &["image history", "history"],
         &["IMAGE"],
         "Show the history of an image",
+    ),
+    Entry::of::<ImportArgs>(
+        &["image import", "import"],
+        &["file|URL|- [REPOSITORY[:TAG]]"],
+        "Import the contents from a tarball to create a filesystem image",
     ),
     Entry::of::<ImagePruneArgs>(&["image prune"], &[""], "Remove unused images"),
     Entry::of::<InspectArgs>(

@@ -203,7 +203,7 @@ fn documents(
         comment: request.message.clone(),
         empty_layer: layer.is_none(),
     });
-    let top = layer.map(|layer| draft::layer(layer.blob.clone(), layer.blob_size));
+    let top = layer.map(NewLayer::descriptor);
     let layers = draft::layers_on(&store.manifest(base)?, top);
     store.write_image(&config, &layers)
 }

@@ -144,11 +144,6 @@ impl Draft {
     }
 }
 
-/// A gzipped layer.
-pub fn layer(digest: Digest, size: u64) -> Descriptor {
-    Descriptor::new(format!("{OCI_LAYER}+gzip"), digest, size)
-}
-
 /// The OCI manifest over a config and layers, lowest first. Layers of Docker's
 /// media types are called by the OCI's.
 pub fn manifest(config: &[u8], layers: &[Descriptor]) -> Result<Vec<u8>> {

@@ -5,6 +5,7 @@
 //! ```text
 //! client   an image's sources in order: mirrors, then the registry
 //!   blob     one blob as a reader that survives broken connections
+//!   fetch    a file from any web server
 //!   login    whether a user name and password are right
 //!   search   repositories by a word
 //!   session  one source: login, retries, statuses to errors
@@ -18,6 +19,7 @@ mod blob;
 mod challenge;
 mod client;
 mod failure;
+mod fetch;
 mod login;
 mod resolve;
 mod retry;
@@ -29,6 +31,7 @@ mod wire;
 
 pub use blob::BlobReader;
 pub use client::{Client, Fetched};
+pub use fetch::{Fetch, fetch, is_url};
 pub use login::log_in;
 pub use search::{Found, search};
 

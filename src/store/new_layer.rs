@@ -8,10 +8,10 @@ use super::blob::NewBlob;
 use super::merged::Merged;
 use super::pack::{self, Gzip, Packed, pack};
 use super::staging::Staging;
-use super::unpack::Unpacked;
+use super::unpack::{self, Unpacked};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::digest::{Algorithm, Digest, Hasher};
-use crate::image::manifest::Compression;
+use crate::image::manifest::{Compression, Descriptor, OCI_LAYER};
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -41,11 +41,23 @@ pub struct NewLayer {
     pub blob_size: u64,
     /// Bytes of the files.
     pub size: u64,
+    /// How that is packed.
+    pub compression: Compression,
     /// Files that no layer can have: sockets, and names that begin with `.wh.`.
     pub left_out: u64,
 }
 
 impl NewLayer {
+    /// As a manifest names it.
+    pub fn descriptor(&self) -> Descriptor {
+        let media_type = match self.compression {
+            Compression::Gzip => format!("{OCI_LAYER}+gzip"),
+            Compression::Zstd => format!("{OCI_LAYER}+zstd"),
+            _ => OCI_LAYER.to_owned(),
+        };
+        Descriptor::new(media_type, self.blob.clone(), self.blob_size)
+    }
+
     /// The digest of an archive without entries: such a layer is left out of
     /// images, as Docker does.
     pub fn is_empty(&self) -> bool {
@@ -165,12 +177,22 @@ impl Store {
     }
 
     /// Unpacks an archive of unknown content as a layer, and keeps it packed:
-    /// as it is when it is compressed, by gzip when it is not.
+    /// as it is when it is packed as registries have it, else by gzip.
     pub fn import_layer(&self, archive: impl Read) -> Result<NewLayer> {
-        self.prepare()?;
         let mut archive = archive;
         let (start, compression) = sniff(&mut archive)?;
         let archive = start.as_slice().chain(archive);
+        match compression {
+            Compression::Xz | Compression::Bzip2 => {
+                let plain = unpack::decoder(archive, compression)?;
+                self.keep_layer(plain, Compression::None)
+            }
+            _ => self.keep_layer(archive, compression),
+        }
+    }
+
+    fn keep_layer(&self, archive: impl Read, compression: Compression) -> Result<NewLayer> {
+        self.prepare()?;
         let staging = Staging::nameless(self)?;
         let kept = match compression {
             Compression::None => Kept::Packed(Box::new(Plain::new(self)?)),
@@ -196,6 +218,10 @@ impl Store {
             blob,
             blob_size,
             size: unpacked.bytes,
+            compression: match compression {
+                Compression::None => Compression::Gzip,
+                packed => packed,
+            },
             left_out: 0,
         })
     }
@@ -239,6 +265,7 @@ impl Plain {
             blob,
             blob_size,
             size: packed.bytes,
+            compression: Compression::Gzip,
             left_out: packed.left_out,
         })
     }

@@ -170,6 +170,7 @@ const ARGUMENTS: &[(&str, What)] = &[
     ("container top", Containers(Which::Running)),
     ("container unpause", Containers(Which::Paused)),
     ("container wait", Containers(Which::Running)),
+    ("image import", Files),
     ("image load", Files),
     ("image ls", Images),
     ("image pull", Images),

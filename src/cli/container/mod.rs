@@ -1,8 +1,11 @@
 //! Commands about containers.
 
 pub mod attach;
+pub mod commit;
 pub mod create;
+pub mod diff;
 pub mod exec;
+pub mod export;
 pub mod flags;
 mod image;
 pub mod kill;

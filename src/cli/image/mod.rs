@@ -1,6 +1,7 @@
 //! Commands about images.
 
 pub mod history;
+pub mod import;
 pub mod ls;
 pub mod prune;
 pub mod pull;

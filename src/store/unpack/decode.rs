@@ -12,6 +12,8 @@ const BUFFER: usize = 256 << 10;
 const BUFFERS: usize = 6;
 /// zstd windows up to 128 MiB, as zstd(1) itself allows by default.
 const ZSTD_WINDOW_LOG: u32 = 27;
+/// What `xz -9` needs (a dictionary of 64 MiB) and little more.
+const XZ_MEMORY_KIB: u32 = 80 << 10;
 /// A stream beyond the first size that grew by more than this factor is
 /// taken for a bomb. deflate cannot do more than 1032.
 const SUSPICIOUS_SIZE: u64 = 1 << 30;
@@ -108,7 +110,7 @@ pub fn run(
     }
 }
 
-fn decoder<'a>(input: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {
+pub fn decoder<'a>(input: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {
     let input = BufReader::with_capacity(64 << 10, input);
     Ok(match compression {
         Compression::None => Box::new(input),
@@ -121,6 +123,12 @@ fn decoder<'a>(input: impl Read + 'a, compression: Compression) -> Result<Box<dy
                 .map_err(|e| broken(&e))?;
             Box::new(decoder)
         }
+        Compression::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(
+            input,
+            true,
+            XZ_MEMORY_KIB,
+        )),
+        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(input)),
     })
 }
 

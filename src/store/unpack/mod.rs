@@ -10,6 +10,7 @@ mod pax;
 mod tarball;
 mod tree;
 
+pub use decode::decoder;
 pub(super) use name::shown;
 
 use crate::error::{Error, Result};

@@ -1,0 +1,92 @@
+//! `wherry import`.
+
+use crate::cli::container::commit::new_name;
+use crate::cli::{Front, Verb, stdout};
+use crate::config::Proxies;
+use crate::engine::Engine;
+use crate::error::{Context, Error, Result};
+use crate::image::Platform;
+use crate::registry::{self, Options};
+use crate::transfer::import::{ImportRequest, import};
+use crate::userns::task;
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    /// Apply Dockerfile instruction to the created image
+    #[arg(short, long, value_name = "list")]
+    change: Vec<String>,
+    /// Set commit message for imported image
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    message: String,
+    /// Set platform if server is multi-platform capable
+    #[arg(long, value_name = "string")]
+    platform: Option<Platform>,
+    #[arg(required = true, value_name = "file|URL|-")]
+    source: String,
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    name: Option<String>,
+}
+
+impl Verb for ImportArgs {
+    fn run(self, _front: &Front) -> Result<u8> {
+        let message = match self.message.is_empty() {
+            true => format!("Imported from {}", self.source),
+            false => self.message,
+        };
+        let request = ImportRequest {
+            changes: self.change,
+            message,
+            platform: self.platform,
+            name: new_name(self.name.as_deref(), "import")?,
+        };
+        let engine = Engine::open()?;
+        let store = engine.store()?;
+        let options = Options {
+            proxies: Proxies::find()?,
+            ..Options::default()
+        };
+        let source = Source::find(&self.source)?;
+        let id = task::run(&engine.paths, || {
+            let _ = store.sweep();
+            import(store, source.open(&options)?, &request)
+        })?;
+        stdout::line(id.as_str())?;
+        Ok(0)
+    }
+}
+
+/// What was named; a file is opened as the user, an address by the worker.
+enum Source {
+    Open(File),
+    Address(String),
+}
+
+impl Source {
+    fn find(text: &str) -> Result<Self> {
+        if registry::is_url(text) {
+            return Ok(Self::Address(text.to_owned()));
+        }
+        if text != "-" {
+            return File::open(text)
+                .map(Self::Open)
+                .context(|| format!("open {text}"));
+        }
+        let input = std::io::stdin();
+        if input.is_terminal() {
+            return Err(Error::invalid("cannot read an archive from a terminal")
+                .hint("name a file, or redirect standard input"));
+        }
+        let input = std::os::fd::AsFd::as_fd(&input).try_clone_to_owned();
+        let input = input.context(|| "cannot use standard input")?;
+        Ok(Self::Open(input.into()))
+    }
+
+    fn open(self, options: &Options) -> Result<Box<dyn Read>> {
+        Ok(match self {
+            Self::Open(file) => Box::new(file),
+            Self::Address(url) => Box::new(registry::fetch(&url, options)?),
+        })
+    }
+}
