@@ -4,18 +4,18 @@
 //! [`Forwarder::fd`] is readable. Needs no memory before the first connection.
 
 mod datagram;
-mod stream;
 
 use crate::error::{Context, Result};
 use crate::network::inside::Inside;
 use crate::network::publish::{Listener, Socket};
+use crate::network::stream::Streams;
+use crate::network::token::Token;
 use datagram::Flows;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
-use stream::Streams;
 
 /// Carries what arrives on listeners into a container.
 pub struct Forwarder {
@@ -30,16 +30,6 @@ pub struct Forwarder {
     /// Made beforehand: it is needed when descriptors have run out.
     timer: TimerFd,
     armed: bool,
-}
-
-/// What an event is about; fits into the 64 bits that epoll keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
-    Listener(usize),
-    Client(usize),
-    Backend(usize),
-    Flow(usize),
-    Timer,
 }
 
 /// Events handled in one turn: the monitor has other work as well.
@@ -102,10 +92,12 @@ impl Forwarder {
             match Token::from(event.data()) {
                 Token::Listener(index) => self.arrival(index),
                 token @ (Token::Client(_) | Token::Backend(_)) => {
-                    self.streams.event(token, &self.epoll, &mut self.inside);
+                    self.streams
+                        .event(token, &self.epoll, Some(&mut self.inside));
                 }
                 Token::Flow(index) => self.flows.reply(index, &self.listeners, &self.inside),
                 Token::Timer => self.tick(),
+                _ => {}
             }
         }
         // Only now: an event of this batch may still name a slot that was freed.
@@ -185,32 +177,6 @@ impl AsFd for Listener {
         match &self.socket {
             Socket::Tcp(socket) => socket.as_fd(),
             Socket::Udp(socket) => socket.as_fd(),
-        }
-    }
-}
-
-impl Token {
-    fn event(self, flags: EpollFlags) -> EpollEvent {
-        let (tag, index) = match self {
-            Self::Listener(index) => (0, index),
-            Self::Client(index) => (1, index),
-            Self::Backend(index) => (2, index),
-            Self::Flow(index) => (3, index),
-            Self::Timer => (4, 0),
-        };
-        EpollEvent::new(flags, (index as u64) << 3 | tag)
-    }
-}
-
-impl From<u64> for Token {
-    fn from(data: u64) -> Self {
-        let index = (data >> 3) as usize;
-        match data & 7 {
-            0 => Self::Listener(index),
-            1 => Self::Client(index),
-            2 => Self::Backend(index),
-            3 => Self::Flow(index),
-            _ => Self::Timer,
         }
     }
 }

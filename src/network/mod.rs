@@ -13,5 +13,7 @@ pub mod publish;
 pub mod record;
 pub mod register;
 pub mod store;
+mod stream;
+mod token;
 pub mod uplink;
 pub mod wire;

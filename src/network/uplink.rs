@@ -8,6 +8,8 @@
 //! and the container does not. Whoever finds the container ended (the
 //! monitor, or the next command when the monitor was killed) calls [`stop`].
 
+pub mod embedded;
+
 use crate::error::{Context, Error, Result};
 use crate::host::Need;
 use crate::sys::{pidfd, procfs, program};

@@ -72,3 +72,25 @@ pub(crate) fn set_nonblocking(fd: std::os::fd::BorrowedFd<'_>, on: bool) -> nix:
     flags.set(OFlag::O_NONBLOCK, on);
     fcntl(fd, FcntlArg::F_SETFL(flags)).map(drop)
 }
+
+/// IP_TRANSPARENT (ip(7)) or its like of IPv6: the socket may have addresses
+/// that are not this host's.
+pub(crate) fn set_transparent(fd: &std::os::fd::OwnedFd, six: bool) -> nix::Result<()> {
+    use std::os::fd::AsRawFd;
+    let (level, option) = match six {
+        false => (libc::SOL_IP, libc::IP_TRANSPARENT),
+        true => (libc::SOL_IPV6, libc::IPV6_TRANSPARENT),
+    };
+    let on: libc::c_int = 1;
+    // SAFETY: pointer and length describe one live int.
+    let ret = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            option,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    check(libc::c_long::from(ret)).map(drop)
+}

@@ -187,6 +187,11 @@ impl Socket {
         Ok(Self { fd, sequence: 0 })
     }
 
+    /// The socket, for messages that nobody has asked for.
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// Sends all requests, and returns when the kernel has carried out the last
     /// one: it does so while it is being sent to. The first refusal is told;
     /// rtnetlink carries out the requests behind it all the same, an nfnetlink

@@ -1,6 +1,7 @@
 //! The network in real namespaces. Needs `ip` (iproute2) and `unshare`
 //! (util-linux); as an ordinary user the tests run again in a user namespace.
 
+mod embedded;
 mod forward;
 mod uplink;
 

@@ -1,9 +1,9 @@
 //! UDP: each client of each listener gets a socket of its own in the container,
 //! so that answers find their way back, until it has been idle for a minute.
 
-use super::Token;
 use crate::network::inside::Inside;
 use crate::network::publish::{Listener, Socket};
+use crate::network::token::Token;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollFlags};
 use nix::sys::socket::{AddressFamily, SockType};

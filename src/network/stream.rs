@@ -3,8 +3,8 @@
 //! while it holds bytes, so an idle connection costs its two sockets.
 //! SPLICE_F_MORE is never given: it would hold back the tail for 200 ms.
 
-use super::Token;
-use crate::network::inside::Inside;
+use super::inside::Inside;
+use super::token::Token;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, SpliceFFlags, splice};
 use nix::sys::epoll::{Epoll, EpollFlags};
@@ -20,7 +20,7 @@ const CHUNK: usize = 64 << 10;
 const SPLICES: usize = 16;
 
 #[derive(Default)]
-pub(super) struct Streams {
+pub struct Streams {
     slots: Vec<Option<Stream>>,
     free: Vec<usize>,
     /// Closed in this turn; not used again before its end.
@@ -72,10 +72,7 @@ impl Streams {
         inside: &mut Inside,
     ) -> nix::Result<()> {
         for _ in 0..ACCEPTS {
-            if self.spare.is_none() {
-                // Without one no connection can even learn that it has ended.
-                self.spare = Some(Pipe::new()?);
-            }
+            self.reserve()?;
             let client = match listener.accept() {
                 Ok((client, _)) => client,
                 Err(e) => match Errno::from_raw(e.raw_os_error().unwrap_or(0)) {
@@ -100,16 +97,10 @@ impl Streams {
         let Some(backend) = dial(port, 0, inside) else {
             return client.reset();
         };
-        let index = self.free.pop().unwrap_or(self.slots.len());
-        if index == self.slots.len() {
-            self.slots.push(None);
-        }
+        let index = self.slot();
         let mut stream = Stream {
-            client,
             connecting: Some((port, backend.1)),
-            backend: Side::new(backend.0),
-            up: Half::default(),
-            down: Half::default(),
+            ..Stream::new(client, Side::new(backend.0))
         };
         match stream
             .backend
@@ -123,17 +114,51 @@ impl Streams {
         }
     }
 
-    /// Something happened to one side of a connection.
-    pub fn event(&mut self, token: Token, epoll: &Epoll, inside: &mut Inside) {
+    /// Before connections are taken: without a pipe none can even learn that
+    /// it has ended.
+    pub fn reserve(&mut self) -> nix::Result<()> {
+        if self.spare.is_none() {
+            self.spare = Some(Pipe::new()?);
+        }
+        Ok(())
+    }
+
+    /// Carries between two sockets that are connected already.
+    pub fn join(&mut self, client: TcpStream, backend: TcpStream, epoll: &Epoll) {
+        for socket in [&client, &backend] {
+            let _ = socket.set_nodelay(true);
+        }
+        let index = self.slot();
+        let stream = Stream::new(Side::new(client), Side::new(backend));
+        self.slots[index] = Some(stream);
+        // One that speaks first may have spoken already.
+        self.event(Token::Client(index), epoll, None);
+    }
+
+    fn slot(&mut self) -> usize {
+        let index = self.free.pop().unwrap_or(self.slots.len());
+        if index == self.slots.len() {
+            self.slots.push(None);
+        }
+        index
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Something happened to one side of a connection. One that is not
+    /// connected yet needs `inside`.
+    pub fn event(&mut self, token: Token, epoll: &Epoll, inside: Option<&mut Inside>) {
         let (Token::Client(index) | Token::Backend(index)) = token else {
             return;
         };
         let Some(stream) = self.slots.get_mut(index).and_then(Option::as_mut) else {
             return;
         };
-        let alive = match stream.connecting {
-            Some(_) => stream.connected(index, epoll, inside),
-            None => Ok(true),
+        let alive = match (stream.connecting, inside) {
+            (Some(_), Some(inside)) => stream.connected(index, epoll, inside),
+            _ => Ok(true),
         };
         let alive = match (alive, stream.connecting) {
             (Ok(true), None) => stream.pump(index, epoll, &mut self.spare),
@@ -159,6 +184,11 @@ impl Streams {
     }
 }
 
+/// Ends a connection that cannot be served.
+pub fn refuse(socket: TcpStream) {
+    Side::new(socket).reset();
+}
+
 /// Starts to connect, from the `attempt`th address on; also tells which try
 /// that was.
 fn dial(port: u16, attempt: usize, inside: &mut Inside) -> Option<(TcpStream, usize)> {
@@ -174,6 +204,16 @@ fn dial(port: u16, attempt: usize, inside: &mut Inside) -> Option<(TcpStream, us
 }
 
 impl Stream {
+    fn new(client: Side, backend: Side) -> Self {
+        Self {
+            client,
+            backend,
+            connecting: None,
+            up: Half::default(),
+            down: Half::default(),
+        }
+    }
+
     /// Ends the connecting, or tries the next address.
     fn connected(
         &mut self,

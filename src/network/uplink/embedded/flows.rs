@@ -1,0 +1,290 @@
+//! UDP: each pair of addresses that the container talks between has a socket
+//! outside, and one inside that has the far address for its own, so that the
+//! kernel hands all further datagrams to it. The first one comes by the socket
+//! that takes what nobody else does.
+
+use super::complaints;
+use super::packet::{Unreachable, complain, datagram};
+use super::policy;
+use super::rules::Local;
+use super::sockets::{Sockets, family};
+use crate::network::inside::Inside;
+use crate::network::token::Token;
+use crate::sys::set_transparent;
+use nix::sys::epoll::{Epoll, EpollFlags};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockType, SockaddrIn, SockaddrIn6, SockaddrStorage, bind,
+    recvmsg, setsockopt, sockopt,
+};
+use std::collections::HashMap;
+use std::io::{ErrorKind, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// As the kernel's connection tracking has it: without an answer, with one,
+/// and a question about a name after its answer.
+const UNANSWERED: Duration = Duration::from_secs(30);
+const ANSWERED: Duration = Duration::from_secs(120);
+const NAMED: Duration = Duration::from_secs(10);
+const NAMES: u16 = 53;
+/// At once; the one that was silent longest makes room.
+const MAX: usize = 2048;
+/// Datagrams of one socket in one turn.
+const DATAGRAMS: usize = 64;
+
+#[derive(Default)]
+pub struct Flows {
+    flows: HashMap<usize, Flow>,
+    by_pair: HashMap<(SocketAddr, SocketAddr), usize>,
+    /// Flow numbers are never used again: a late event finds nothing.
+    next: usize,
+}
+
+struct Flow {
+    client: SocketAddr,
+    to: SocketAddr,
+    inside: UdpSocket,
+    outside: UdpSocket,
+    answered: bool,
+    last: Instant,
+}
+
+impl Flows {
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Takes what no flow has a socket for, and makes flows for it.
+    pub fn arrival(
+        &mut self,
+        socket: &UdpSocket,
+        sockets: &Sockets,
+        inside: &Inside,
+        local: &Local,
+        epoll: &Epoll,
+        buffer: &mut [u8],
+    ) {
+        for _ in 0..DATAGRAMS {
+            let Some((length, client, to)) = receive(socket, buffer) else {
+                return;
+            };
+            let index = match self.by_pair.get(&(client, to)) {
+                Some(index) => *index,
+                None => match self.open(client, to, inside, local, epoll) {
+                    Ok(index) => index,
+                    Err(why) => {
+                        let about = datagram(client, to, length);
+                        let what = why.complaint(to.ip());
+                        let packet = complain(to.ip(), client.ip(), what, &about);
+                        sockets.inject(client.ip(), &packet);
+                        continue;
+                    }
+                },
+            };
+            if let Some(flow) = self.flows.get_mut(&index) {
+                flow.last = Instant::now();
+                flow.send(&buffer[..length], sockets);
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        client: SocketAddr,
+        to: SocketAddr,
+        inside: &Inside,
+        local: &Local,
+        epoll: &Epoll,
+    ) -> Result<usize, Unreachable> {
+        let far = policy::outside(to, local)?;
+        if self.flows.len() >= MAX {
+            let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.last);
+            let oldest = oldest.map(|(index, _)| *index);
+            oldest.into_iter().for_each(|index| self.close(index));
+        }
+        let outside = outside(far).map_err(|e| unreachable(&e))?;
+        let near = inside
+            .one(family(to.ip()), SockType::Datagram)
+            .and_then(|fd| as_far_end(fd, client, to));
+        let near = near.map_err(|_| Unreachable::Host)?;
+        let index = self.next;
+        let watch = |socket: &UdpSocket, token: Token| {
+            epoll
+                .add(socket, token.event(EpollFlags::EPOLLIN))
+                .map_err(|_| Unreachable::Host)
+        };
+        watch(&outside, Token::Far(index))?;
+        watch(&near, Token::Near(index))?;
+        self.next += 1;
+        self.by_pair.insert((client, to), index);
+        let flow = Flow {
+            client,
+            to,
+            inside: near,
+            outside,
+            answered: false,
+            last: Instant::now(),
+        };
+        self.flows.insert(index, flow);
+        Ok(index)
+    }
+
+    /// Carries on what the container sends.
+    pub fn near(&mut self, index: usize, sockets: &Sockets, buffer: &mut [u8]) {
+        let Some(flow) = self.flows.get_mut(&index) else {
+            return;
+        };
+        for _ in 0..DATAGRAMS {
+            match flow.inside.recv_from(buffer) {
+                // One of somebody else may have come before it was connected.
+                Ok((_, client)) if client != flow.client => {}
+                Ok((length, _)) => {
+                    flow.last = Instant::now();
+                    flow.send(&buffer[..length], sockets);
+                }
+                Err(e) if e.kind() == ErrorKind::ConnectionRefused => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Carries the answers back.
+    pub fn far(&mut self, index: usize, sockets: &Sockets, buffer: &mut [u8]) {
+        let Some(flow) = self.flows.get_mut(&index) else {
+            return;
+        };
+        for _ in 0..DATAGRAMS {
+            match flow.outside.recv(buffer) {
+                Ok(length) => {
+                    flow.last = Instant::now();
+                    flow.answered = true;
+                    let _ = flow.inside.send(&buffer[..length]);
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return flow.pass_on(sockets),
+                Err(_) => flow.pass_on(sockets),
+            }
+        }
+    }
+
+    /// Ends what has been idle too long.
+    pub fn sweep(&mut self) {
+        let idle = self.flows.iter().filter(|(_, flow)| flow.is_idle());
+        let idle: Vec<usize> = idle.map(|(index, _)| *index).collect();
+        idle.into_iter().for_each(|index| self.close(index));
+        if self.flows.is_empty() {
+            let next = self.next;
+            *self = Self {
+                next,
+                ..Self::default()
+            };
+        }
+    }
+
+    fn close(&mut self, index: usize) {
+        if let Some(flow) = self.flows.remove(&index) {
+            self.by_pair.remove(&(flow.client, flow.to));
+        }
+    }
+}
+
+impl Flow {
+    fn send(&mut self, bytes: &[u8], sockets: &Sockets) {
+        if self.outside.send(bytes).is_err() {
+            // Mostly it tells of an earlier one, and this one was not sent.
+            self.pass_on(sockets);
+            let _ = self.outside.send(bytes);
+        }
+    }
+
+    /// What the outside complained about.
+    fn pass_on(&mut self, sockets: &Sockets) {
+        let mut data = [0; 64];
+        while let Some(heard) = complaints::next(&self.outside, &mut data) {
+            let about = datagram(self.client, self.to, heard.length);
+            let by = heard.by.filter(|by| !by.is_unspecified());
+            let from = by.filter(|by| !by.is_loopback()).unwrap_or(self.to.ip());
+            let packet = complain(from, self.client.ip(), heard.what, &about);
+            sockets.inject(self.client.ip(), &packet);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let limit = match (self.answered, self.to.port()) {
+            (true, NAMES) => NAMED,
+            (true, _) => ANSWERED,
+            (false, _) => UNANSWERED,
+        };
+        self.last.elapsed() >= limit
+    }
+}
+
+/// A datagram, who sent it, and to whom.
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr, SocketAddr)> {
+    let mut control = nix::cmsg_space!(libc::sockaddr_in6);
+    loop {
+        let mut parts = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let fd = socket.as_raw_fd();
+        let message = match recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), flags) {
+            Ok(message) => message,
+            Err(nix::Error::EAGAIN) => return None,
+            Err(nix::Error::EINTR | nix::Error::ECONNREFUSED) => continue,
+            Err(_) => return None,
+        };
+        let client = message.address.and_then(address);
+        let to = message.cmsgs().ok()?.find_map(|control| match control {
+            ControlMessageOwned::Ipv4OrigDstAddr(a) => {
+                let ip = IpAddr::from(a.sin_addr.s_addr.to_ne_bytes());
+                Some(SocketAddr::new(ip, u16::from_be(a.sin_port)))
+            }
+            ControlMessageOwned::Ipv6OrigDstAddr(a) => {
+                let ip = IpAddr::from(a.sin6_addr.s6_addr);
+                Some(SocketAddr::new(ip, u16::from_be(a.sin6_port)))
+            }
+            _ => None,
+        });
+        if let (Some(client), Some(to)) = (client, to) {
+            return Some((message.bytes, client, to));
+        }
+    }
+}
+
+fn address(storage: SockaddrStorage) -> Option<SocketAddr> {
+    let four = |a: &SockaddrIn| SocketAddr::new(a.ip().into(), a.port());
+    let six = |a: &SockaddrIn6| SocketAddr::new(a.ip().into(), a.port());
+    storage
+        .as_sockaddr_in()
+        .map(four)
+        .or_else(|| storage.as_sockaddr_in6().map(six))
+}
+
+/// A socket of the host's.
+fn outside(to: SocketAddr) -> std::io::Result<UdpSocket> {
+    let any = match to {
+        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.set_nonblocking(true)?;
+    complaints::keep(&socket, to.ip())?;
+    socket.connect(to)?;
+    Ok(socket)
+}
+
+/// Makes a socket of the container's namespace look like the far end.
+fn as_far_end(fd: OwnedFd, client: SocketAddr, to: SocketAddr) -> nix::Result<UdpSocket> {
+    set_transparent(&fd, to.is_ipv6())?;
+    setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    bind(fd.as_raw_fd(), &SockaddrStorage::from(to))?;
+    nix::sys::socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(client))?;
+    Ok(fd.into())
+}
+
+fn unreachable(error: &std::io::Error) -> Unreachable {
+    match error.raw_os_error() {
+        Some(libc::ENETUNREACH | libc::EAFNOSUPPORT) => Unreachable::Network,
+        Some(libc::EACCES | libc::EPERM) => Unreachable::Prohibited,
+        _ => Unreachable::Host,
+    }
+}
