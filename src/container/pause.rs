@@ -5,6 +5,7 @@ use super::state;
 use crate::cgroup::freezer;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
+use crate::fs::replace::Durability;
 use crate::paths::Paths;
 use crate::record::container::{State, Status};
 use crate::record::containers;
@@ -114,7 +115,7 @@ pub fn resume(paths: &Paths, id: &str, now: &State) -> Result<()> {
 }
 
 fn set(paths: &Paths, id: &str, from: Status, to: Status) -> Result<()> {
-    let changed = containers::change_state(paths, id, |state| {
+    let changed = containers::change_state(paths, id, Durability::Fast, |state| {
         // Its end may have been written meanwhile.
         if state.status == from {
             state.status = to;

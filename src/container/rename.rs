@@ -3,6 +3,7 @@
 use super::state;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::fs::replace::Durability;
 use crate::record::{containers, names};
 use crate::text::name;
 use crate::userns::monitors::{Entry, Role};
@@ -26,6 +27,9 @@ pub fn rename(engine: &Engine, wanted: &str, new: &str) -> Result<()> {
         ));
     }
     names::rename(paths, &id, &old, new, || {
-        containers::change_state(paths, &id, |state| state.name = new.to_string()).map(drop)
+        containers::change_state(paths, &id, Durability::Fast, |state| {
+            state.name = new.to_string()
+        })
+        .map(drop)
     })
 }

@@ -4,6 +4,7 @@ use super::start::{Started, start};
 use super::stop::{StopOptions, stop};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::fs::replace::Durability;
 use crate::monitor::protocol::Attach;
 use crate::record::containers;
 
@@ -12,7 +13,9 @@ pub fn restart(engine: &Engine, wanted: &str, options: &StopOptions) -> Result<V
     let paths = &engine.paths;
     let id = containers::find(paths, wanted)?;
     if containers::config(paths, &id)?.host_config.auto_remove {
-        containers::change_state(paths, &id, |state| state.manually_restarted = true)?;
+        containers::change_state(paths, &id, Durability::Fast, |state| {
+            state.manually_restarted = true
+        })?;
     }
     stop(engine, &id, options)?;
     match start(engine, &id, (0, 0), Attach::NONE)? {

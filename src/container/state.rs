@@ -46,7 +46,6 @@ pub fn truth(state: &State) -> State {
         }
         now.status = Status::Exited;
         now.monitor_lost = true;
-        now.starting = false;
         now.init = None;
         now.monitor = None;
     }
@@ -83,7 +82,8 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
 pub fn started(engine: &Engine, id: &str) -> Result<State> {
     for _ in 0..START_LIMIT.as_millis() {
         let now = truth(&containers::state(&engine.paths, id)?);
-        if !now.starting || now.monitor_lost || now.status != Status::Running {
+        let runs = || now.init.is_some_and(|init| init.has_executed());
+        if now.status != Status::Running || now.monitor_lost || runs() {
             return Ok(now);
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -129,7 +129,7 @@ pub fn forbid_restart(paths: &Paths, id: &str, container: &Container) -> Result<
     if policy.is_none() {
         return Ok(truth(&written));
     }
-    let written = containers::change_state(paths, id, |state| {
+    let written = containers::change_state(paths, id, Durability::Fast, |state| {
         if is_active(state.status) {
             state.manually_stopped = true;
         }

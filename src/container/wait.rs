@@ -24,7 +24,7 @@ pub fn wait(engine: &Engine, wanted: &str) -> Result<i32> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let held = nix::fcntl::open(&dir, flags, Mode::empty())
         .context(|| format!("cannot open container {id}"))?;
-    let _waiting = lock::shared(&dir.join("waiters"))?;
+    let _waiting = lock::shared(&dir.join(containers::WAITERS))?;
     let now = state::truth(&containers::state(paths, &id)?);
     if let Ok(init) = kill::open_init(&id, &now) {
         pidfd::wait_end(&init, None).context(|| format!("cannot wait for container {id}"))?;

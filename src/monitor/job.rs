@@ -2,6 +2,7 @@
 
 use super::health::Checks;
 use super::protocol::Attach;
+use crate::fs::replace::Durability;
 use crate::logs::Target;
 use crate::network::publish::Listener;
 use crate::network::uplink::Uplink;
@@ -44,4 +45,15 @@ pub struct Job {
     pub listeners: Vec<Listener>,
     /// The container's cgroup: where it is, and a descriptor to clone into.
     pub cgroup: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Job {
+    /// Of the container's state: one of `--rm` does not outlive the machine.
+    pub fn durability(&self) -> Durability {
+        if self.auto_remove {
+            Durability::Passing
+        } else {
+            Durability::Fast
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod back_off;
 mod clients;
 pub mod door;
+mod end;
 pub mod health;
 mod holder;
 pub mod job;

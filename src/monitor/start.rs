@@ -6,7 +6,6 @@ use super::holder::Holder;
 use super::job::Job;
 use super::protocol::{self, End, Kind, Network, UplinkPaths};
 use crate::error::{Context, Error, Result};
-use crate::fs::replace::Durability;
 use crate::network::uplink::{ADDRESS, PATIENCE, Starting, Target, Uplink};
 use crate::record::container::{State, Status};
 use crate::record::containers;
@@ -308,7 +307,7 @@ fn record_running(job: &Job, pid: i32, first: bool) -> Result<State> {
     }
     // Commands may change it, but for one whose lock starts it.
     let mut set = Ok(());
-    let state = containers::change_state(&job.paths, &job.id, |state| {
+    let state = containers::change_state(&job.paths, &job.id, job.durability(), |state| {
         if !state.manually_stopped {
             set = set_running(job, pid, state);
         }
@@ -326,7 +325,6 @@ fn set_running(job: &Job, pid: i32, state: &mut State) -> Result<()> {
     state.init = Process::of(pid);
     state.monitor = Some(Process::me());
     state.starter = None;
-    state.starting = true;
     state.boot_id = procfs::boot_id().context(|| "cannot read the boot id")?;
     state.started_at = crate::text::time::now();
     state.finished_at = String::new();
@@ -341,7 +339,7 @@ fn set_running(job: &Job, pid: i32, state: &mut State) -> Result<()> {
 }
 
 pub fn write_state(job: &Job, state: &State) -> Result<()> {
-    containers::write_state(&job.paths, &job.id, state, Durability::Fast)
+    containers::write_state(&job.paths, &job.id, state, job.durability())
 }
 
 /// upper and work of the overlay.

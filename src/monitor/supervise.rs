@@ -5,9 +5,10 @@
 use super::back_off;
 use super::clients::{Clients, Said, until};
 use super::door::Door;
+use super::end::{Next, clean_up, end_helpers, finish, record};
 use super::health::Checking;
 use super::job::Job;
-use super::policy::{self, BackOff};
+use super::policy::BackOff;
 use super::protocol::{End, Kind, MAX_PAYLOAD, Network};
 use super::start::{self, Running};
 use super::streams::{Input, Output, Progress};
@@ -28,6 +29,10 @@ use std::time::{Duration, Instant};
 /// How often an output is read after the end: several times what its pipe can
 /// hold at most.
 const MOST_LEFT: u32 = 1024;
+
+/// What a container needs to start is not needed any more after that long; one
+/// that ends sooner would only have to fetch its end's share of it again.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The whole life. `client` is the command that forked us.
 pub fn main(mut job: Job, client: End) {
@@ -100,7 +105,6 @@ fn end_orphans() {
 fn give_up(job: &Job, client: &End, error: &Error) -> bool {
     let mut state = job.state.clone();
     state.status = Status::Created;
-    state.starting = false;
     state.init = None;
     state.monitor = None;
     state.error = error.message().to_string();
@@ -129,14 +133,13 @@ fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) -> boo
     let mut back_off = BackOff::default();
     let mut oom_kills = 0;
     loop {
-        // Now others may enter; nobody who was told of the start waits for this.
-        let address = life.address.clone();
-        record(&job, &mut state, |state| {
-            state.starting = false;
-            state.ip_address.clone_from(&address);
-        });
+        if life.address != state.ip_address {
+            let address = life.address.clone();
+            record(&job, &mut state, |state| {
+                state.ip_address.clone_from(&address);
+            });
+        }
         let began = Instant::now();
-        crate::sys::memory::release_code();
         let ended = life.run();
         if job.plan.shares_processes() {
             end_orphans();
@@ -188,7 +191,6 @@ fn stay_stopped(job: &Job, state: &mut State, error: Option<Error>) {
     record(job, state, |state| {
         clean_up(job);
         state.status = Status::Exited;
-        state.starting = false;
         state.init = None;
         state.monitor = None;
         if let Some(error) = error.as_ref().filter(|_| !state.manually_stopped) {
@@ -198,21 +200,21 @@ fn stay_stopped(job: &Job, state: &mut State, error: Option<Error>) {
     });
 }
 
-struct Life {
+pub(super) struct Life {
     pidfd: OwnedFd,
     outputs: Vec<Output>,
     input: Option<Input>,
     terminal: Option<OwnedFd>,
-    door: Option<Door>,
-    clients: Clients,
-    log: Option<Writer>,
+    pub(super) door: Option<Door>,
+    pub(super) clients: Clients,
+    pub(super) log: Option<Writer>,
     stdin_once: bool,
     ends_with_starter: bool,
     /// Keeps the overlay's file system from syncing at the container's exit.
     _root: Option<OwnedFd>,
-    forwarder: Option<Forwarder>,
-    checking: Option<Checking>,
-    cgroup: Option<(PathBuf, OwnedFd)>,
+    pub(super) forwarder: Option<Forwarder>,
+    pub(super) checking: Option<Checking>,
+    pub(super) cgroup: Option<(PathBuf, OwnedFd)>,
     /// What the uplink gave.
     address: String,
 }
@@ -270,18 +272,25 @@ impl Life {
 
     /// Until the container's init has ended.
     fn run(&mut self) -> Ended {
+        let quiet = Instant::now() + QUIET;
+        let mut busy = true;
         loop {
-            let (ended, ready) = self.wait();
+            let limit = busy.then_some(quiet);
+            let (ended, ready) = self.wait(limit);
             self.turn(ready);
             if ended {
                 return pidfd::reap(&self.pidfd).unwrap_or(Ended::Exited(255));
             }
+            if busy && Instant::now() >= quiet {
+                busy = false;
+                crate::sys::memory::release_code();
+            }
         }
     }
 
-    /// Sleeps until something happens; says whether init has ended and which
-    /// of the others are ready.
-    fn wait(&self) -> (bool, Ready) {
+    /// Sleeps until something happens, or until `limit`; says whether init has
+    /// ended and which of the others are ready.
+    fn wait(&self, limit: Option<Instant>) -> (bool, Ready) {
         let full = self.clients.are_full();
         let idle = || PollFd::new(self.pidfd.as_fd(), PollFlags::empty());
         let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
@@ -302,7 +311,7 @@ impl Life {
         fds.extend(self.clients.interests(hears, self.pidfd.as_fd()));
         let checks = self.checking.as_ref();
         fds.extend(checks.iter().flat_map(|c| c.interests(self.pidfd.as_fd())));
-        if poll(&mut fds, self.timeout()).is_err() {
+        if poll(&mut fds, self.timeout(limit)).is_err() {
             return (false, Ready::default());
         }
         let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::empty());
@@ -330,11 +339,18 @@ impl Life {
     }
 
     /// Until somebody has to be looked after without having called.
-    fn timeout(&self) -> PollTimeout {
+    fn timeout(&self, limit: Option<Instant>) -> PollTimeout {
         let door = self.door.as_ref().and_then(Door::deadline);
         let check = self.checking.as_ref().map(Checking::deadline);
         let clients = self.clients.deadline();
-        until(clients.into_iter().chain(door).chain(check).min())
+        until(
+            clients
+                .into_iter()
+                .chain(door)
+                .chain(check)
+                .chain(limit)
+                .min(),
+        )
     }
 
     fn turn(&mut self, ready: Ready) {
@@ -427,7 +443,7 @@ impl Life {
     }
 
     /// Whoever comes now hears how it ended as well.
-    fn close_door(&mut self) {
+    pub(super) fn close_door(&mut self) {
         if let Some(door) = &self.door {
             door.close();
         }
@@ -436,7 +452,7 @@ impl Life {
     }
 
     /// Those who stand at the door.
-    fn let_in(&mut self) {
+    pub(super) fn let_in(&mut self) {
         while let Some(client) = self.door.as_mut().and_then(Door::accept) {
             self.clients.add_later(client);
         }
@@ -475,106 +491,6 @@ fn input_interest<'a>(input: Option<&'a Input>, other: BorrowedFd<'a>) -> PollFd
         Some(input) => PollFd::new(input.as_fd(), PollFlags::empty()),
         None => PollFd::new(other, PollFlags::empty()),
     }
-}
-
-/// What follows a run.
-enum Next {
-    /// Nothing; whether all is gone that was to go.
-    Over { removed: bool },
-    /// Another one, with this door, and clients that have not heard all of this
-    /// one yet.
-    Again(Option<Door>, Clients),
-}
-
-/// Records how it ended, tells the commands, and leaves nothing behind, unless
-/// it is to be started again.
-fn finish(
-    job: &mut Job,
-    state: &mut State,
-    mut life: Life,
-    ended: Ended,
-    oom_kills: &mut u64,
-) -> Next {
-    life.log = None;
-    job.checks = life.checking.take().map(Checking::into_checks);
-    job.cgroup = life.cgroup.take();
-    let before = *oom_kills;
-    if let Some((path, _)) = &job.cgroup {
-        *oom_kills = crate::cgroup::oom_kills(path);
-    }
-    end_helpers(job);
-    let finished_at = crate::text::time::now();
-    record(job, state, |state| {
-        let again = policy::is_restarted(&job.restart, state, ended.status());
-        if again {
-            state.status = Status::Restarting;
-            state.restart_count += 1;
-            state.last_exit_code = ended.status();
-        } else {
-            // Once the end is written down, it may be started again by anybody.
-            if !is_removed(job, state) {
-                clean_up(job);
-            }
-            state.status = Status::Exited;
-            state.monitor = None;
-        }
-        state.exit_code = ended.status();
-        state.init = None;
-        state.finished_at.clone_from(&finished_at);
-        state.oom_killed = *oom_kills > before;
-    });
-    if state.status == Status::Restarting {
-        // As Docker: they have seen an end.
-        life.let_in();
-        life.clients.finish(state.exit_code);
-        let forwarder = life.forwarder.take();
-        job.listeners = forwarder.map_or_else(Vec::new, Forwarder::into_listeners);
-        return Next::Again(life.door.take(), life.clients);
-    }
-    let remove = is_removed(job, state);
-    let trash = remove.then(|| containers::hide(&job.paths, &job.id, &state.name));
-    life.close_door();
-    life.clients.finish(state.exit_code);
-    if remove {
-        clean_up(job);
-    }
-    let removed = match trash.map(|trash| trash.and_then(|dir| containers::destroy(&dir))) {
-        // Removed by somebody else is removed.
-        Some(Err(e)) => e.kind() == crate::error::Kind::NotFound,
-        _ => true,
-    };
-    life.clients.linger();
-    Next::Over { removed }
-}
-
-/// `--rm`, unless somebody ended it to start it again.
-fn is_removed(job: &Job, state: &State) -> bool {
-    job.auto_remove && !state.manually_restarted
-}
-
-/// Changes the record on top of what commands have changed in it, its name
-/// among it. When it cannot be read, what we knew is written.
-fn record(job: &Job, known: &mut State, change: impl Fn(&mut State)) {
-    match containers::change_state(&job.paths, &job.id, &change) {
-        Ok(state) => *known = state,
-        Err(_) => {
-            change(known);
-            let _ = start::write_state(job, known);
-        }
-    }
-}
-
-/// Before anybody is told: until then they work on the container's files.
-fn end_helpers(job: &Job) {
-    crate::network::uplink::stop(&job.paths.container(&job.id));
-    crate::runtime::fuse::stop(&job.paths.run_container(&job.id));
-}
-
-fn clean_up(job: &Job) {
-    if let Some((path, _)) = &job.cgroup {
-        crate::cgroup::remove(path);
-    }
-    let _ = std::fs::remove_dir_all(job.paths.run_container(&job.id));
 }
 
 /// Carries published ports into the container, when there are any.

@@ -446,8 +446,6 @@ pub struct State {
     /// The container's init while it runs.
     pub init: Option<Process>,
     pub monitor: Option<Process>,
-    /// Its init is there, but not yet its program: nobody may enter.
-    pub starting: bool,
     /// The `run` that made it, until it runs.
     pub starter: Option<Process>,
     /// /proc/sys/kernel/random/boot_id when it was started.

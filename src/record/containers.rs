@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 const GONE: &str = ".gone-";
 /// Directories on their way in: `.new-PID.STARTTIME-ID`.
 const NEW: &str = ".new-";
+/// Locked, shared, in the container's directory by whoever waits for its end
+/// and reads its state then.
+pub const WAITERS: &str = "waiters";
 
 /// A container being made; dropped before [`New::finish`], it never was.
 pub struct New<'a> {
@@ -202,18 +205,52 @@ pub fn state(paths: &Paths, id: &str) -> Result<State> {
 /// Writes what is: for whoever knows that nobody else does, because the
 /// container is only starting, or has no monitor and the caller its lock.
 pub fn write_state(paths: &Paths, id: &str, state: &State, durability: Durability) -> Result<()> {
+    write_state_in(&paths.container(id), state, durability)
+}
+
+fn write_state_in(dir: &Path, state: &State, durability: Durability) -> Result<()> {
     let text = serde_json::to_vec(state).context(|| "cannot write the container's state")?;
-    replace_record(&paths.container(id).join("state.json"), &text, durability)
+    replace_record(&dir.join("state.json"), &text, durability)
 }
 
 /// Changes the state of a container whatever its monitor or a command changes
 /// at the same time; gives what is then. The lock is held for this instant.
-pub fn change_state(paths: &Paths, id: &str, change: impl FnOnce(&mut State)) -> Result<State> {
-    let _lock = lock::exclusive(&paths.container(id).join("state.lock"))?;
+pub fn change_state(
+    paths: &Paths,
+    id: &str,
+    durability: Durability,
+    change: impl FnOnce(&mut State),
+) -> Result<State> {
+    let _lock = state_lock(paths, id)?;
     let mut state = state(paths, id)?;
     change(&mut state);
-    write_state(paths, id, &state, Durability::Fast)?;
+    write_state(paths, id, &state, durability)?;
     Ok(state)
+}
+
+/// The same at the end of a container of `--rm`: when `change` says so it goes
+/// out of sight, without the detour of a record that it has ended. Gives, then,
+/// what [`destroy`] is to delete.
+pub fn end_state(
+    paths: &Paths,
+    id: &str,
+    change: impl FnOnce(&mut State) -> bool,
+) -> Result<(State, Option<PathBuf>)> {
+    let _lock = state_lock(paths, id)?;
+    let mut state = state(paths, id)?;
+    if !change(&mut state) {
+        write_state(paths, id, &state, Durability::Passing)?;
+        return Ok((state, None));
+    }
+    let gone = hide(paths, id, &state.name)?;
+    if gone.join(WAITERS).exists() {
+        write_state_in(&gone, &state, Durability::Passing)?;
+    }
+    Ok((state, Some(gone)))
+}
+
+fn state_lock(paths: &Paths, id: &str) -> Result<Lock> {
+    lock::directory(&paths.container(id))
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path, id: &str) -> Result<T> {
@@ -276,7 +313,7 @@ pub fn hidden_id(name: &str) -> Option<&str> {
 /// Deletes a hidden container; as root of U, whose ids own the files.
 pub fn destroy(gone: &Path) -> Result<()> {
     // Somebody who waits for the container's end may still read how it was.
-    let waiters = gone.join("waiters");
+    let waiters = gone.join(WAITERS);
     let _waiting = waiters.exists().then(|| lock::exclusive(&waiters));
     // A command whose start has failed may be opening the last file in it, by
     // the path that it had; nobody can find it any more, so this ends.
