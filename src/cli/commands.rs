@@ -27,7 +27,12 @@ use super::image::prune::PruneArgs as ImagePruneArgs;
 use super::image::pull::PullArgs;
 use super::image::rm::RmArgs as ImageRmArgs;
 use super::image::tag::TagArgs;
-use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs};
+use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs, NetworkInspectArgs};
+use super::network::connect::{ConnectArgs, DisconnectArgs};
+use super::network::create::CreateArgs as NetworkCreateArgs;
+use super::network::ls::LsArgs as NetworkLsArgs;
+use super::network::prune::PruneArgs as NetworkPruneArgs;
+use super::network::rm::RmArgs as NetworkRmArgs;
 use super::registry::login::LoginArgs;
 use super::registry::logout::LogoutArgs;
 use super::registry::search::SearchArgs;
@@ -53,6 +58,10 @@ pub static NOUNS: &[Noun] = &[
     Noun {
         name: "image",
         about: "Manage images",
+    },
+    Noun {
+        name: "network",
+        about: "Manage networks",
     },
     Noun {
         name: "system",
@@ -208,6 +217,29 @@ pub static COMMANDS: &[Entry] = &[
         &["image inspect"],
         &["IMAGE [IMAGE...]"],
         "Display detailed information on one or more images",
+    ),
+    Entry::of::<ConnectArgs>(
+        &["network connect"],
+        &["NETWORK CONTAINER"],
+        "Connect a container to a network",
+    ),
+    Entry::of::<NetworkCreateArgs>(&["network create"], &["NETWORK"], "Create a network"),
+    Entry::of::<DisconnectArgs>(
+        &["network disconnect"],
+        &["NETWORK CONTAINER"],
+        "Disconnect a container from a network",
+    ),
+    Entry::of::<NetworkInspectArgs>(
+        &["network inspect"],
+        &["NETWORK [NETWORK...]"],
+        "Display detailed information on one or more networks",
+    ),
+    Entry::of::<NetworkLsArgs>(&["network ls", "network list"], &[""], "List networks"),
+    Entry::of::<NetworkPruneArgs>(&["network prune"], &[""], "Remove all unused networks"),
+    Entry::of::<NetworkRmArgs>(
+        &["network rm", "network remove"],
+        &["NETWORK [NETWORK...]"],
+        "Remove one or more networks",
     ),
     Entry::of::<LoginArgs>(&["login"], &["[SERVER]"], "Authenticate to a registry"),
     Entry::of::<SearchArgs>(

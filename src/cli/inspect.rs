@@ -1,6 +1,7 @@
 //! `wherry inspect`, `container inspect`, `image inspect`.
 
 use crate::cli::{Front, Verb, report, stdout};
+use crate::container::network::operate;
 use crate::container::{images, inspect};
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
@@ -48,22 +49,42 @@ pub struct ImageInspectArgs {
     names: Vec<String>,
 }
 
+#[derive(clap::Args)]
+pub struct NetworkInspectArgs {
+    /// Format output using a custom template: 'json', or a Go template
+    #[arg(short, long)]
+    format: Option<String>,
+    /// Verbose output for diagnostics
+    // About the tasks of a swarm, of which there is none.
+    #[arg(short, long)]
+    verbose: bool,
+    #[arg(required = true)]
+    names: Vec<String>,
+}
+
+impl Verb for NetworkInspectArgs {
+    fn run(self, front: &Front) -> Result<u8> {
+        let find = |engine: &Engine, name: &str| operate::inspect(engine, name);
+        show(front, &self.names, self.format.as_deref(), &find)
+    }
+}
+
 impl Verb for InspectArgs {
     fn run(self, front: &Front) -> Result<u8> {
         let find: &Find<'_> = match self.kind.as_deref().unwrap_or_default() {
             "" => &|engine, name| any(engine, name, self.size, front),
             "container" => &|engine, name| inspect::inspect(engine, name, self.size),
             "image" => &|engine, name| image(engine, name, self.size, front),
-            kind @ ("network" | "volume" | "plugin" | "config" | "node" | "secret" | "service"
-            | "task") => {
+            "network" => &|engine, name| operate::inspect(engine, name),
+            kind @ ("volume" | "plugin" | "config" | "node" | "secret" | "service" | "task") => {
                 return Err(
                     Error::unsupported(format!("--type {kind} is not supported"))
-                        .hint("there are containers and images"),
+                        .hint("there are containers, images and networks"),
                 );
             }
             kind => {
                 return Err(Error::invalid(format!("unknown type: \"{kind}\""))
-                    .hint("there are containers and images"));
+                    .hint("there are containers, images and networks"));
             }
         };
         show(front, &self.names, self.format.as_deref(), find)
@@ -96,7 +117,7 @@ fn image(engine: &Engine, name: &str, size: bool, front: &Front) -> Result<Value
     Ok(document)
 }
 
-/// A container, else an image.
+/// A container, else an image, else a network.
 fn any(engine: &Engine, name: &str, size: bool, front: &Front) -> Result<Value> {
     let missing = |e: &Error| e.kind() == Kind::NotFound || e.kind() == Kind::Invalid;
     match inspect::inspect(engine, name, size) {
@@ -104,6 +125,10 @@ fn any(engine: &Engine, name: &str, size: bool, front: &Front) -> Result<Value> 
         found => return found,
     }
     match image(engine, name, size, front) {
+        Err(e) if missing(&e) => {}
+        found => return found,
+    }
+    match operate::inspect(engine, name) {
         Err(e) if missing(&e) => Err(Error::not_found(format!("No such object: {name}"))),
         found => found,
     }

@@ -15,6 +15,7 @@ mod golden;
 mod help;
 mod image;
 pub mod inspect;
+mod network;
 mod output_file;
 mod parse;
 mod prompt;

@@ -1,6 +1,7 @@
 //! Making a container: the image's settings and the user's joined into one
 //! record that never changes.
 
+use super::network::endpoints;
 use super::plan::namespaces::{self, Namespaces};
 use super::plan::security;
 use crate::engine::Engine;
@@ -10,6 +11,7 @@ use crate::fs::replace::Durability;
 use crate::image::config::ImageConfig;
 use crate::record::container::{Config, Container, Healthcheck, HostConfig, State, VERSION};
 use crate::record::containers::New;
+use crate::record::endpoint::Endpoint;
 use crate::store::Image;
 use crate::sys::procfs::Process;
 use crate::text::{id, name, time};
@@ -38,6 +40,8 @@ pub struct CreateRequest {
     /// As given; what is empty or `None` comes from the image.
     pub config: Config,
     pub host_config: HostConfig,
+    /// Its networks, the first being that of the network mode; empty: that one.
+    pub networks: Vec<Endpoint>,
     /// `--rootfs`: the root file system instead of an image.
     pub rootfs: Option<PathBuf>,
     /// Where the ID is written; must not exist.
@@ -67,6 +71,8 @@ pub fn create(
     let cidfile = request.cidfile.as_deref().map(CidFile::begin).transpose()?;
     let mut request = request;
     let host = &mut request.host_config;
+    let asked = std::mem::take(&mut request.networks);
+    let networks = endpoints::at_creation(&engine.paths, host, asked)?;
     let donor = super::donor::resolve(&engine.paths, host)?;
     namespaces::check(
         host,
@@ -88,6 +94,7 @@ pub fn create(
         version: VERSION,
         name,
         starter: request.run.then(Process::me),
+        networks,
         ..State::default()
     };
     let durability = if container.host_config.auto_remove {

@@ -120,7 +120,10 @@ fn test(engine: &Engine, key: &str, value: &str) -> Result<Test> {
             }
         }
         "volume" => Test::Volume(value.to_string()),
-        "network" => Test::Network(value.to_string()),
+        "network" => {
+            let known = crate::network::store::find(&engine.paths, value);
+            Test::Network(known.map_or_else(|_| value.to_string(), |network| network.name))
+        }
         "publish" | "expose" => {
             let (range, protocol) = port_range(value).ok_or_else(invalid)?;
             if key == "publish" {
@@ -194,7 +197,7 @@ impl Test {
                 .mounts()
                 .iter()
                 .any(|(source, target)| source == text || target == text),
-            Self::Network(name) => summary.network() == name,
+            Self::Network(name) => summary.networks().contains(&name.as_str()),
             Self::Publish(range, protocol) => summary.ports().iter().any(|p| {
                 p.protocol == *protocol
                     && p.host

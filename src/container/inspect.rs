@@ -9,6 +9,7 @@ use crate::logs;
 use crate::paths::Paths;
 use crate::record::container::{Container, Mount, State, Status};
 use crate::record::containers;
+use crate::record::endpoint::Endpoint;
 use crate::record::health::Health;
 use crate::runtime::fuse;
 use crate::text::time;
@@ -309,18 +310,25 @@ fn network(container: &Container, state: &State) -> Value {
             ports.insert(key.clone(), json!(bindings));
         }
     }
-    let name = match container.host_config.network_mode.as_str() {
-        "" | "default" => "bridge",
-        mode => mode,
-    };
     let sandbox = state
         .init
         .filter(|_| running)
         .map(|p| format!("/proc/{}/ns/net", p.pid));
-    let address = &state.ip_address;
+    // Docker repeats what the container has in the default network.
+    let bridge = state.networks.iter().find(|e| e.network == "bridge");
+    let first = endpoint(bridge.unwrap_or(&Endpoint::default()), running);
+    let mut networks: Map<String, Value> = state
+        .networks
+        .iter()
+        .map(|e| (e.network.clone(), endpoint(e, running)))
+        .collect();
+    let mode = container.host_config.network_mode.as_str();
+    if let "host" | "none" = mode {
+        networks.insert(mode.into(), endpoint(&Endpoint::default(), false));
+    }
     json!({
         "Bridge": "",
-        "SandboxID": "",
+        "SandboxID": if running { container.id.as_str() } else { "" },
         "SandboxKey": sandbox.unwrap_or_default(),
         "Ports": ports,
         "HairpinMode": false,
@@ -328,31 +336,65 @@ fn network(container: &Container, state: &State) -> Value {
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": null,
         "SecondaryIPv6Addresses": null,
-        "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": address,
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
-        "Networks": {name: {
-            "IPAMConfig": null,
-            "Links": null,
-            "Aliases": null,
-            "MacAddress": "",
-            "DriverOpts": null,
-            "GwPriority": 0,
-            "NetworkID": "",
-            "EndpointID": "",
-            "Gateway": "",
-            "IPAddress": address,
-            "IPPrefixLen": 0,
-            "IPv6Gateway": "",
-            "GlobalIPv6Address": "",
-            "GlobalIPv6PrefixLen": 0,
-            "DNSNames": null,
-        }},
+        "EndpointID": first["EndpointID"],
+        "Gateway": first["Gateway"],
+        "GlobalIPv6Address": first["GlobalIPv6Address"],
+        "GlobalIPv6PrefixLen": first["GlobalIPv6PrefixLen"],
+        "IPAddress": first["IPAddress"],
+        "IPPrefixLen": first["IPPrefixLen"],
+        "IPv6Gateway": first["IPv6Gateway"],
+        "MacAddress": first["MacAddress"],
+        "Networks": networks,
+    })
+}
+
+/// Docker's EndpointSettings.
+fn endpoint(endpoint: &Endpoint, running: bool) -> Value {
+    let given = endpoint.given.clone().filter(|_| running);
+    let given = given.unwrap_or_default();
+    let asked = [
+        ("IPv4Address", endpoint.ipv4.map(|ip| ip.to_string())),
+        ("IPv6Address", endpoint.ipv6.map(|ip| ip.to_string())),
+    ];
+    let asked: Map<String, Value> = asked
+        .into_iter()
+        .filter_map(|(name, ip)| Some((name.to_string(), ip?.into())))
+        .collect();
+    let ip = |four| {
+        let net = given.address(four);
+        let (ip, prefix) = net.map_or((String::new(), 0), |net| {
+            (net.addr().to_string(), net.prefix_len())
+        });
+        (ip, prefix)
+    };
+    let gateway = |four| {
+        given
+            .gateway(four)
+            .map_or(String::new(), |ip| ip.to_string())
+    };
+    let list = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    let opts = (!endpoint.driver_opts.is_empty()).then(|| endpoint.driver_opts.clone());
+    let ((four, four_prefix), (six, six_prefix)) = (ip(true), ip(false));
+    let mac = match given.mac.as_str() {
+        "" => endpoint.mac_address.as_str(),
+        mac => mac,
+    };
+    json!({
+        "IPAMConfig": (!asked.is_empty()).then_some(asked),
+        "Links": list(&endpoint.links),
+        "Aliases": list(&endpoint.aliases),
+        "MacAddress": mac,
+        "DriverOpts": opts,
+        "GwPriority": endpoint.gw_priority,
+        "NetworkID": given.network_id,
+        "EndpointID": given.id,
+        "Gateway": gateway(true),
+        "IPAddress": four,
+        "IPPrefixLen": four_prefix,
+        "IPv6Gateway": gateway(false),
+        "GlobalIPv6Address": six,
+        "GlobalIPv6PrefixLen": six_prefix,
+        "DNSNames": list(&given.names),
     })
 }
 

@@ -368,11 +368,23 @@ impl Summary {
             .collect()
     }
 
-    /// The network it is in.
-    pub fn network(&self) -> &str {
-        match self.asked.host_config.network_mode.as_str() {
-            "" | "default" => "bridge",
-            mode => mode,
+    /// The networks it is in, by name.
+    pub fn networks(&self) -> Vec<&str> {
+        let mode = self.asked.host_config.network_mode.as_str();
+        if matches!(mode, "none" | "host") || mode.starts_with("container:") {
+            // Who joins another one's is in none by itself, as in Docker.
+            return match mode.starts_with("container:") {
+                true => Vec::new(),
+                false => vec![mode],
+            };
         }
+        let mut names: Vec<&str> = self
+            .state
+            .networks
+            .iter()
+            .map(|e| e.network.as_str())
+            .collect();
+        names.sort_unstable();
+        names
     }
 }

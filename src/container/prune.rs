@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::record::container::Status;
 use crate::text::{moment, time};
 use jiff::{Timestamp, tz::TimeZone};
+use std::collections::BTreeMap;
 
 /// Which of them: created before `until`, with and without labels.
 #[derive(Debug, Default)]
@@ -51,13 +52,17 @@ impl Filters {
     }
 
     fn take(&self, summary: &Summary) -> bool {
-        let labels = &summary.asked.config.labels;
+        self.passes(&summary.asked.config.labels, &summary.asked.created)
+    }
+
+    /// Whether what has these labels and was made then is meant.
+    pub fn passes(&self, labels: &BTreeMap<String, String>, created: &str) -> bool {
         let has = |name: &String, value: &Option<String>| {
             labels
                 .get(name)
                 .is_some_and(|v| value.as_ref().is_none_or(|wanted| wanted == v))
         };
-        let early = match (self.until, time::parse(&summary.asked.created)) {
+        let early = match (self.until, time::parse(created)) {
             (Some(until), Some(created)) => created <= until,
             (Some(_), None) => false,
             (None, _) => true,

@@ -31,5 +31,6 @@ pub fn rename(engine: &Engine, wanted: &str, new: &str) -> Result<()> {
             state.name = new.to_string()
         })
         .map(drop)
-    })
+    })?;
+    super::network::change::rename(engine, &containers::config(paths, &id)?, new)
 }

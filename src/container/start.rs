@@ -1,5 +1,6 @@
 //! Starting a container that exists.
 
+use super::network::endpoints::Leases;
 use super::plan::namespaces::{Whose, container_of};
 use super::plan::{Layers, Shared};
 use super::{donor, network, plan, state};
@@ -110,11 +111,13 @@ pub fn launch_changed(
     change: impl FnOnce(&mut Job),
 ) -> Result<Launched> {
     container.host_config.console_size = [size.0, size.1];
+    network::add_environment(engine, &mut container)?;
     let Way { maps, userns } = way;
     let layers = layers(engine, &container)?;
     let (shared, donor) = shared(engine, &container, maps.is_some())?;
     let plan = plan::build(&engine.paths, &container, &layers, maps.as_ref(), shared)?;
-    let mut network = network::Attachment::prepare(engine, &container)?;
+    let mut leases = Leases::new(&engine.paths, &container.id);
+    let mut network = network::Attachment::prepare(engine, &container, &state, &mut leases)?;
     let cgroup = make_cgroup(&container)?;
     let mut job = Job {
         paths: engine.paths.clone(),
@@ -134,10 +137,12 @@ pub fn launch_changed(
             Some(id) => donor::files(&engine.paths, &id)?,
             None => network.files(&container)?,
         },
+        net: network.net(),
         uplink: network.uplink(),
         cgroup,
         state: State {
             ports: network.ports(),
+            networks: network.networks(),
             manually_stopped: false,
             manually_restarted: false,
             restart_count: 0,
@@ -148,6 +153,7 @@ pub fn launch_changed(
     change(&mut job);
     let client = spawn::spawn(job, userns, |paths| network.connect(paths))
         .inspect_err(|_| network.abandon())?;
+    leases.keep();
     Ok(Launched {
         client,
         warnings: network.warnings(),

@@ -6,6 +6,7 @@ use super::state;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::fs::lock;
+use crate::network::register::Register;
 use crate::record::container::{State, Status};
 use crate::record::{containers, names};
 use crate::sys::procfs::Process;
@@ -45,9 +46,23 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
         })?;
     }
     names::settle(&engine.paths);
+    crate::network::namespace::sweep(&engine.paths);
+    clear_networks(engine);
     clear_run_directories(engine);
     // Only now: killed before, we leave the signs for the next command.
     monitors::restore(&engine.paths.monitors(), dead, &needed)
+}
+
+/// Addresses and names of containers that are no more.
+fn clear_networks(engine: &Engine) {
+    let Ok(entries) = std::fs::read_dir(engine.paths.run().join("networks")) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let id = entry.file_name();
+        let register = Register::of(&engine.paths, &id.to_string_lossy());
+        register.sweep(&|owner| super::network::members::uses(&engine.paths, owner));
+    }
 }
 
 /// Volatile files of containers that are no more.

@@ -7,7 +7,7 @@
 //! pipe full at most, is kept for those who are slow: its end waits for nobody.
 
 use super::protocol::{Attach, End, Kind, MAX_PAYLOAD};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::logs::Stream;
 use crate::sys::cmsg;
 use crate::sys::pty::Size;
@@ -50,6 +50,8 @@ pub enum Said<'a> {
     Input(&'a [u8]),
     EndOfInput,
     Resize(Size),
+    /// Networks, to be put into words by a reply.
+    Wiring(&'a [u8]),
     Nothing,
 }
 
@@ -165,6 +167,7 @@ impl Clients {
                 client.attach = Attach::from_byte(byte);
                 Said::Nothing
             }
+            (Kind::Wiring, bytes) => Said::Wiring(bytes),
             _ => Said::Nothing,
         }
     }
@@ -172,6 +175,17 @@ impl Clients {
     /// Whether the command that started the container is there still.
     pub fn has_starter(&self) -> bool {
         self.0.iter().any(|client| client.is_starter)
+    }
+
+    /// Tells the `index`th how it went, what it has asked for.
+    pub fn reply(&mut self, index: usize, done: Result<()>) {
+        let Some(client) = self.0.get_mut(index) else {
+            return;
+        };
+        match done {
+            Ok(()) => client.offer(Kind::Done, &[]),
+            Err(error) => client.gone |= client.socket.send_error(&error).is_err(),
+        }
     }
 
     /// Forgets those who are gone; true when one of them could have given

@@ -1,6 +1,7 @@
 //! What a monitor is given by the command that forks it.
 
 use super::health::Checks;
+use super::net::Net;
 use super::protocol::Attach;
 use crate::fs::replace::Durability;
 use crate::logs::Target;
@@ -39,6 +40,8 @@ pub struct Job {
     pub state: State,
     /// Content of hosts, hostname and resolv.conf in the run directory.
     pub files: Vec<(&'static str, String)>,
+    /// Its networks, where it has a network of its own with something in it.
+    pub net: Option<Net>,
     /// The way out, asked of the command once the network namespace exists.
     pub uplink: Option<Uplink>,
     /// Published ports: sockets bound in the host's network namespace.

@@ -10,6 +10,7 @@ mod end;
 pub mod health;
 mod holder;
 pub mod job;
+pub mod net;
 mod policy;
 pub mod protocol;
 pub mod spawn;

@@ -13,6 +13,8 @@
 //!    | ==== connects to the door =======>|  the socket in the run directory
 //!    | ---- Attach {streams} ----------->|
 //!    | <--- Failed {kind, text, hint} ---|  or: there are too many
+//!    | ---- Wiring {wires, …} ---------->|  the networks it is to have now
+//!    | <--- Done ------------------------|  or Failed: it has them
 //!
 //!  attached command                       monitor
 //!    | <--> Stdout, Stderr / Stdin, … ---|
@@ -48,9 +50,11 @@ pub enum Kind {
     Resize,
     Attach,
     TooSlow,
+    Wiring,
+    Done,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     Kind::Uplink,
     Kind::Started,
     Kind::Failed,
@@ -63,6 +67,8 @@ const KINDS: [Kind; 12] = [
     Kind::Resize,
     Kind::Attach,
     Kind::TooSlow,
+    Kind::Wiring,
+    Kind::Done,
 ];
 
 /// The streams that a command is attached to. Payload of Attach: one byte.

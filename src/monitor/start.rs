@@ -4,6 +4,7 @@
 use super::door::Door;
 use super::holder::Holder;
 use super::job::Job;
+use super::net::Connected;
 use super::protocol::{self, End, Kind, Network, UplinkPaths};
 use crate::error::{Context, Error, Result};
 use crate::network::uplink::{ADDRESS, PATIENCE, Starting, Target, Uplink};
@@ -35,9 +36,8 @@ pub struct Running {
     /// The overlay's mount; see [`Ready::root`]. A FUSE server's is not held:
     /// it ends when nobody has its mount any more.
     pub root: Option<OwnedFd>,
-    pub network: Network,
-    /// The container's network namespace, where ports are to be carried into.
-    pub netns: Option<OwnedFd>,
+    /// Its networks, and where ports are to be carried into.
+    pub connected: Option<Connected>,
     pub state: State,
 }
 
@@ -67,8 +67,7 @@ pub fn start(job: &mut Job, client: Option<&End>, door: &mut Option<Door>) -> Re
             match begun {
                 Ok(Begun {
                     ready,
-                    network,
-                    netns,
+                    connected,
                     state,
                 }) => Ok(Running {
                     pidfd,
@@ -77,8 +76,7 @@ pub fn start(job: &mut Job, client: Option<&End>, door: &mut Option<Door>) -> Re
                     stderr: ends.stderr,
                     terminal: ready.terminal,
                     root: ready.root,
-                    network,
-                    netns,
+                    connected,
                     state,
                 }),
                 Err(e) => {
@@ -94,8 +92,7 @@ pub fn start(job: &mut Job, client: Option<&End>, door: &mut Option<Door>) -> Re
 /// What [`begin`] brings.
 struct Begun {
     ready: Ready,
-    network: Network,
-    netns: Option<OwnedFd>,
+    connected: Option<Connected>,
     state: State,
 }
 
@@ -121,7 +118,8 @@ fn begin(
         .context(|| "cannot talk to the container's process")?;
     // While the child builds its root on the other core: the record. From now
     // on a lost monitor leaves a container that others find.
-    let mut state = record_running(job, pid, client.is_some())?;
+    let state = record_running(job, pid, client.is_some())?;
+    let connected = connect(job, &netns)?;
     let uplink = match (&netns, &job.uplink) {
         (Some(netns), Some(uplink)) => Some(Coming::begin(job, uplink, client, netns, holder)),
         _ => None,
@@ -133,19 +131,14 @@ fn begin(
     let mut ready = hear_ready(job, parent)?;
     let files = Files::read(ready.passwd.take(), ready.group.take());
     let user = users::resolve(&job.user, &job.group_add, &files)?;
-    let network = uplink.map_or(Ok(Network::default()), Coming::finish)?;
-    if !network.address.is_empty() && client.is_some() {
-        state.ip_address.clone_from(&network.address);
-        write_state(job, &state)?;
-    }
+    uplink.map_or(Ok(Network::default()), Coming::finish)?;
     parent
         .user(&user)
         .map_err(|errno| explain::user(&job.user, errno))?;
     match hear(job, parent)? {
         Heard::End => Ok(Begun {
             ready,
-            network,
-            netns,
+            connected,
             state,
         }),
         _ => Err(Error::internal(
@@ -188,10 +181,21 @@ fn hear(job: &Job, parent: &ParentEnd) -> Result<Heard> {
     }
 }
 
-/// The container's own network namespace, where an uplink is wanted: opened
-/// before the child becomes unreachable.
+/// Its networks, while the child builds its root.
+fn connect(job: &mut Job, netns: &Option<OwnedFd>) -> Result<Option<Connected>> {
+    let (Some(net), Some(netns)) = (&mut job.net, netns) else {
+        return Ok(None);
+    };
+    let netns = netns
+        .try_clone()
+        .context(|| "cannot keep the container's network")?;
+    net.connect(&job.paths, &job.id, netns).map(Some)
+}
+
+/// The container's own network namespace, where there is something to be put
+/// into it: opened before the child becomes unreachable.
 fn open_netns(job: &Job, pid: i32) -> Result<Option<OwnedFd>> {
-    if job.uplink.is_none() {
+    if job.net.is_none() {
         return Ok(None);
     }
     let path = format!("/proc/{pid}/ns/net");

@@ -8,14 +8,16 @@ use super::door::Door;
 use super::end::{Next, clean_up, end_helpers, finish, record};
 use super::health::Checking;
 use super::job::Job;
+use super::net::{Connected, Net, Wiring};
 use super::policy::BackOff;
-use super::protocol::{End, Kind, MAX_PAYLOAD, Network};
+use super::protocol::{self, End, Kind, MAX_PAYLOAD};
 use super::start::{self, Running};
 use super::streams::{Input, Output, Progress};
 use crate::error::{Context, Error, Result};
 use crate::logs::{Stream, Target, Writer};
 use crate::network::forward::Forwarder;
 use crate::network::publish::Listener;
+use crate::paths::Paths;
 use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::pidfd::{self, Ended};
@@ -133,12 +135,6 @@ fn live(mut job: Job, starter: End, door: Option<Door>, running: Running) -> boo
     let mut back_off = BackOff::default();
     let mut oom_kills = 0;
     loop {
-        if life.address != state.ip_address {
-            let address = life.address.clone();
-            record(&job, &mut state, |state| {
-                state.ip_address.clone_from(&address);
-            });
-        }
         let began = Instant::now();
         let ended = life.run();
         if job.plan.shares_processes() {
@@ -215,8 +211,10 @@ pub(super) struct Life {
     pub(super) forwarder: Option<Forwarder>,
     pub(super) checking: Option<Checking>,
     pub(super) cgroup: Option<(PathBuf, OwnedFd)>,
-    /// What the uplink gave.
-    address: String,
+    paths: Paths,
+    id: String,
+    pub(super) net: Option<Net>,
+    pub(super) connected: Option<Connected>,
 }
 
 impl Life {
@@ -261,12 +259,15 @@ impl Life {
                 .take()
                 .map(|checks| Checking::begin(checks, &job.paths, &job.id)),
             cgroup: job.cgroup.take(),
-            address: running.network.address.clone(),
             forwarder: forwarder(
                 std::mem::take(&mut job.listeners),
-                running.netns,
-                &running.network,
+                running.connected.as_ref(),
+                job.net.as_ref(),
             ),
+            paths: job.paths.clone(),
+            id: job.id.clone(),
+            net: job.net.take(),
+            connected: running.connected,
         })
     }
 
@@ -300,6 +301,8 @@ impl Life {
             Some(forwarder) => PollFd::new(forwarder.fd(), PollFlags::POLLIN),
             None => idle(),
         });
+        let dns = self.connected.as_ref().and_then(Connected::fd);
+        fds.push(dns.map_or_else(idle, |fd| PollFd::new(fd, PollFlags::POLLIN)));
         let wanted = if full {
             PollFlags::empty()
         } else {
@@ -315,12 +318,13 @@ impl Life {
             return (false, Ready::default());
         }
         let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::empty());
-        let (rest, checks) = fds[4..].split_at(fds.len() - 4 - 2 * checks.iter().count());
+        let (rest, checks) = fds[5..].split_at(fds.len() - 5 - 2 * checks.iter().count());
         let (outputs, clients) = rest.split_at(self.outputs.len());
         let ready = Ready {
             door: !events(&fds[1]).is_empty(),
             input: events(&fds[2]),
             forwarder: !events(&fds[3]).is_empty(),
+            dns: !events(&fds[4]).is_empty(),
             outputs: outputs
                 .iter()
                 .map(|fd| !full && !events(fd).is_empty())
@@ -343,12 +347,14 @@ impl Life {
         let door = self.door.as_ref().and_then(Door::deadline);
         let check = self.checking.as_ref().map(Checking::deadline);
         let clients = self.clients.deadline();
+        let dns = self.connected.as_ref().and_then(Connected::deadline);
         until(
             clients
                 .into_iter()
                 .chain(door)
                 .chain(check)
                 .chain(limit)
+                .chain(dns)
                 .min(),
         )
     }
@@ -381,6 +387,12 @@ impl Life {
         if let Some(forwarder) = self.forwarder.as_mut().filter(|_| ready.forwarder) {
             forwarder.turn();
         }
+        // It looks at the clock as well.
+        if let Some(connected) = &mut self.connected
+            && (ready.dns || connected.deadline().is_some())
+        {
+            connected.turn();
+        }
         for i in (0..ready.outputs.len()).rev() {
             if ready.outputs[i]
                 && !self.clients.are_full()
@@ -412,8 +424,25 @@ impl Life {
                     let _ = pty::set_size(terminal, size);
                 }
             }
+            Said::Wiring(bytes) => {
+                let bytes = bytes.to_vec();
+                let done = protocol::parse(&bytes).and_then(|wanted| self.rewire(wanted));
+                self.clients.reply(index, done);
+            }
             Said::Nothing => {}
         }
+    }
+
+    /// A command has changed the container's networks.
+    fn rewire(&mut self, wanted: Wiring) -> Result<()> {
+        let (Some(net), Some(connected)) = (&mut self.net, &mut self.connected) else {
+            return Err(Error::conflict("the container has no network of its own"));
+        };
+        net.rewire(&self.paths, &self.id, connected, wanted)?;
+        if let Some(forwarder) = &mut self.forwarder {
+            forwarder.set_addresses(net.wiring.addresses());
+        }
+        Ok(())
     }
 
     /// One who gave input gives no more. Others still may, unless it was to be
@@ -464,6 +493,7 @@ struct Ready {
     door: bool,
     input: PollFlags,
     forwarder: bool,
+    dns: bool,
     outputs: Vec<bool>,
     clients: Vec<bool>,
     /// The end of a health check, and its output.
@@ -476,6 +506,7 @@ impl Default for Ready {
             door: false,
             input: PollFlags::empty(),
             forwarder: false,
+            dns: false,
             outputs: Vec::new(),
             clients: Vec::new(),
             check: (false, false),
@@ -496,16 +527,12 @@ fn input_interest<'a>(input: Option<&'a Input>, other: BorrowedFd<'a>) -> PollFd
 /// Carries published ports into the container, when there are any.
 fn forwarder(
     listeners: Vec<Listener>,
-    netns: Option<OwnedFd>,
-    network: &Network,
+    connected: Option<&Connected>,
+    net: Option<&Net>,
 ) -> Option<Forwarder> {
     if listeners.is_empty() {
         return None;
     }
-    Forwarder::new(
-        listeners,
-        netns?,
-        network.address.parse().into_iter().collect(),
-    )
-    .ok()
+    let addresses = net.map(|net| net.wiring.addresses()).unwrap_or_default();
+    Forwarder::new(listeners, connected?.netns().ok()?, addresses).ok()
 }

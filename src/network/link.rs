@@ -16,8 +16,6 @@ const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
 const VETH_INFO_PEER: u16 = 1;
 /// linux/if_link.h: libc has it not for all targets.
 const BR_MCAST_SNOOPING: u16 = 23;
-const INET6_ADDR_GEN_MODE: u16 = 8;
-const NO_ADDRESS: u8 = 1;
 const NO_DAD: u32 = 2;
 
 /// The bridge of a network, in N.
@@ -37,7 +35,6 @@ pub struct Bridge<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Peer<'a> {
     pub name: &'a str,
-    pub index: u32,
     pub mac: Mac,
     pub mtu: Option<u32>,
     pub netns: BorrowedFd<'a>,
@@ -53,8 +50,8 @@ impl Links {
         Socket::open(Protocol::Route).map(Self)
     }
 
-    /// Makes a bridge and brings it up, its addresses on it. One that is there
-    /// already is EEXIST.
+    /// Makes a bridge and brings it up, its IPv4 addresses on it. One that is
+    /// there already is EEXIST.
     pub fn add_bridge(&mut self, bridge: &Bridge<'_>) -> nix::Result<()> {
         let mut requests = Requests::new();
         requests
@@ -64,25 +61,30 @@ impl Links {
         if let Some(mtu) = bridge.mtu {
             requests.u32(libc::IFLA_MTU, mtu);
         }
-        requests
-            .nest(libc::IFLA_AF_SPEC, |families| {
-                families.nest(libc::AF_INET6 as u16, |six| {
-                    six.u8(INET6_ADDR_GEN_MODE, NO_ADDRESS);
+        requests.nest(libc::IFLA_LINKINFO, |info| {
+            info.string(libc::IFLA_INFO_KIND, "bridge")
+                .nest(libc::IFLA_INFO_DATA, |data| {
+                    // Without a querier it would lose neighbours.
+                    data.u8(BR_MCAST_SNOOPING, 0);
                 });
-            })
-            .nest(libc::IFLA_LINKINFO, |info| {
-                info.string(libc::IFLA_INFO_KIND, "bridge")
-                    .nest(libc::IFLA_INFO_DATA, |data| {
-                        // Without a querier it would lose neighbours.
-                        data.u8(BR_MCAST_SNOOPING, 0);
-                    });
-            });
-        self.0.send(requests).map_err(errno)?;
-        let mut requests = Requests::new();
-        for address in bridge.addresses {
+        });
+        // In one go: a killed process leaves no bridge without its address.
+        for address in bridge.addresses.iter().filter(|a| a.addr().is_ipv4()) {
             add_address(&mut requests, bridge.index, *address);
         }
         self.0.send(requests).map_err(errno)
+    }
+
+    /// Puts further addresses on an interface; one that it has is no error.
+    pub fn add_addresses(&mut self, index: u32, addresses: &[IpNet]) -> nix::Result<()> {
+        let mut requests = Requests::new();
+        for address in addresses {
+            add_address(&mut requests, index, *address);
+        }
+        match self.0.send(requests).map_err(errno) {
+            Err(Errno::EEXIST) => Ok(()),
+            other => other,
+        }
     }
 
     /// Makes a pair: one end on the bridge, the other in a container. No such
@@ -95,29 +97,40 @@ impl Links {
         if let Some(mtu) = peer.mtu {
             requests.u32(libc::IFLA_MTU, mtu);
         }
-        requests
-            .nest(libc::IFLA_AF_SPEC, |families| {
-                families.nest(libc::AF_INET6 as u16, |six| {
-                    six.u8(INET6_ADDR_GEN_MODE, NO_ADDRESS);
-                });
-            })
-            .nest(libc::IFLA_LINKINFO, |info| {
-                info.string(libc::IFLA_INFO_KIND, "veth")
-                    .nest(libc::IFLA_INFO_DATA, |data| {
-                        // Not up yet: with IFF_UP here the kernel says ENOTCONN.
-                        let fixed = link(peer.index, 0, 0);
-                        data.nest_with(VETH_INFO_PEER, &fixed, |inside| {
-                            inside
-                                .string(libc::IFLA_IFNAME, peer.name)
-                                .bytes(libc::IFLA_ADDRESS, &peer.mac)
-                                .u32(libc::IFLA_NET_NS_FD, peer.netns.as_raw_fd() as u32);
-                            if let Some(mtu) = peer.mtu {
-                                inside.u32(libc::IFLA_MTU, mtu);
-                            }
-                        });
+        requests.nest(libc::IFLA_LINKINFO, |info| {
+            info.string(libc::IFLA_INFO_KIND, "veth")
+                .nest(libc::IFLA_INFO_DATA, |data| {
+                    // Not up yet: with IFF_UP here the kernel says ENOTCONN.
+                    let fixed = link(0, 0, 0);
+                    data.nest_with(VETH_INFO_PEER, &fixed, |inside| {
+                        inside
+                            .string(libc::IFLA_IFNAME, peer.name)
+                            .bytes(libc::IFLA_ADDRESS, &peer.mac)
+                            .u32(libc::IFLA_NET_NS_FD, peer.netns.as_raw_fd() as u32);
+                        if let Some(mtu) = peer.mtu {
+                            inside.u32(libc::IFLA_MTU, mtu);
+                        }
                     });
-            });
+                });
+        });
         self.0.send(requests).map_err(errno)
+    }
+
+    /// The number of an interface. That of a pair's end cannot be relied on:
+    /// kernels with tunnels have more in a new namespace than `lo`.
+    pub fn index(&mut self, name: &str) -> nix::Result<u32> {
+        let mut requests = Requests::new();
+        requests
+            .begin(libc::RTM_GETLINK, 0, &link(0, 0, 0))
+            .string(libc::IFLA_IFNAME, name);
+        let mut found = None;
+        self.0
+            .ask(requests, |_, payload| {
+                let bytes = payload.get(4..8).and_then(|b| b.first_chunk());
+                found = bytes.map(|bytes| u32::from_ne_bytes(*bytes));
+            })
+            .map_err(errno)?;
+        found.ok_or(Errno::ENODEV)
     }
 
     /// Brings `lo` up.

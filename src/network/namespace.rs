@@ -86,6 +86,8 @@ fn make() -> Result<OwnedFd> {
     let failed = || "cannot make the namespace of the networks";
     unshare(CloneFlags::CLONE_NEWNET).context(failed)?;
     let netns = open_netns("/proc/thread-self/ns/net").context(failed)?;
+    // Only bridges of networks that have it speak IPv6.
+    super::wire::sysctl("default", "disable_ipv6", "1");
     Links::open()
         .and_then(|mut links| links.loopback_up())
         .context(failed)?;

@@ -56,7 +56,9 @@ impl Register {
         let cursor = self.dir.join(if is_four { "next4" } else { "next6" });
         let range = Range::of(pool.range());
         let last = fs::read_to_string(&cursor).ok();
-        let last = last.and_then(|text| text.parse().ok()).map(number);
+        let last = last
+            .and_then(|text| text.trim_end().parse().ok())
+            .map(number);
         let start = match last {
             Some(last) if range.holds(last) => last.wrapping_add(1),
             _ => range.first,
@@ -64,7 +66,8 @@ impl Register {
         for step in 0..range.size() {
             let ip = range.address(start, step);
             if pool.is_free(ip) && self.claim(ip, owner, owners)? {
-                fs::write(&cursor, ip.to_string())
+                // As long as any: what lies here is always the same size.
+                fs::write(&cursor, format!("{ip:<39}"))
                     .context(|| format!("cannot write \"{}\"", cursor.display()))?;
                 return Ok(ip);
             }

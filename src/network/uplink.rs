@@ -28,8 +28,8 @@ pub const PREFIX: u8 = 24;
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Questions sent here are put to the host's own name server.
 pub const DNS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
-/// Name of the interface in the container.
-pub const INTERFACE: &str = "eth0";
+/// Name of the helpers' interface in the container.
+pub const INTERFACE: &str = "uplink0";
 
 /// A helper that takes longer leaves the container without a way out.
 pub const PATIENCE: Duration = Duration::from_secs(5);

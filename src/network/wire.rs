@@ -25,9 +25,8 @@ pub struct Wire {
     pub bridge: String,
     pub bridge_index: u32,
     pub gateways: Vec<IpNet>,
-    /// Of the container's end: name, number, and addresses.
+    /// Of the container's end: name and addresses.
     pub interface: String,
-    pub index: u32,
     pub mac: Mac,
     pub mtu: Option<u32>,
     pub addresses: Vec<IpNet>,
@@ -43,8 +42,8 @@ pub struct Change {
     pub add: Vec<Wire>,
     /// Interfaces that go.
     pub remove: Vec<String>,
-    /// Number of the interface that leads out, and the gateways there.
-    pub default: Option<(u32, Vec<IpAddr>)>,
+    /// The interface that leads out, and the gateways there.
+    pub default: Option<(String, Vec<IpAddr>)>,
 }
 
 impl Wire {
@@ -61,7 +60,6 @@ impl Wire {
             bridge_index: network.index,
             gateways: gateways.collect(),
             interface: format!("eth{number}"),
-            index: index(number),
             mac,
             mtu: network.mtu(),
             addresses,
@@ -85,15 +83,6 @@ impl Wire {
 
     fn has_six(&self) -> bool {
         self.addresses.iter().any(|a| a.addr().is_ipv6())
-    }
-}
-
-/// Numbers of interfaces in a container; others are the kernel's to choose,
-/// which begins low.
-fn index(number: u32) -> u32 {
-    match number {
-        0 => 2,
-        number => 100 + number,
     }
 }
 
@@ -161,9 +150,21 @@ fn attach(wires: &[Wire], netns: BorrowedFd<'_>) -> Result<()> {
             Err(Errno::EEXIST) => {}
             other => other.context(failed)?,
         }
+        if wire.has_six() {
+            sysctl(&wire.bridge, "accept_ra", "0");
+            sysctl(&wire.bridge, "disable_ipv6", "0");
+            let six: Vec<IpNet> = wire
+                .gateways
+                .iter()
+                .copied()
+                .filter(|g| g.addr().is_ipv6())
+                .collect();
+            links
+                .add_addresses(wire.bridge_index, &six)
+                .context(failed)?;
+        }
         let peer = Peer {
             name: &wire.interface,
-            index: wire.index,
             mac: wire.mac,
             mtu: wire.mtu,
             netns: netns.as_fd(),
@@ -171,6 +172,13 @@ fn attach(wires: &[Wire], netns: BorrowedFd<'_>) -> Result<()> {
         links.add_pair(wire.bridge_index, &peer).context(failed)?;
     }
     Ok(())
+}
+
+/// Of IPv6 on an interface of the namespace that this thread is in; a kernel
+/// without IPv6 has none of them.
+pub(super) fn sysctl(interface: &str, name: &str, value: &str) {
+    let path = format!("/proc/sys/net/ipv6/conf/{interface}/{name}");
+    let _ = std::fs::write(path, value);
 }
 
 /// In the container.
@@ -181,23 +189,18 @@ fn inside(change: &Change) -> Result<()> {
         links.remove(name).context(failed)?;
     }
     for wire in &change.add {
-        let sysctl = |name: &str, value: &str| {
-            let path = format!("/proc/sys/net/ipv6/conf/{}/{name}", wire.interface);
-            // A kernel without IPv6 has none of them.
-            let _ = std::fs::write(path, value);
-        };
         if wire.has_six() {
-            sysctl("accept_ra", "0");
+            sysctl(&wire.interface, "accept_ra", "0");
         } else {
             // Nobody on the network can give it an address or a route (S75).
-            sysctl("disable_ipv6", "1");
+            sysctl(&wire.interface, "disable_ipv6", "1");
         }
-        links
-            .configure(wire.index, &wire.addresses)
-            .context(failed)?;
+        let index = links.index(&wire.interface).context(failed)?;
+        links.configure(index, &wire.addresses).context(failed)?;
     }
-    if let Some((index, gateways)) = &change.default {
-        links.default_routes(*index, gateways).context(failed)?;
+    if let Some((interface, gateways)) = &change.default {
+        let index = links.index(interface).context(failed)?;
+        links.default_routes(index, gateways).context(failed)?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! changes; `state.json` is what is, and is replaced atomically. Field names
 //! and order are those of Docker's `inspect` (Engine API 1.50, ContainerInspect).
 
+use super::endpoint::Endpoint;
 pub use crate::sys::procfs::Process;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -144,7 +145,8 @@ pub struct HostConfig {
     #[serde(rename = "ContainerIDFile")]
     pub container_id_file: String,
     pub log_config: LogConfig,
-    /// `none`, `host`, `bridge` (the default).
+    /// `none`, `host`, `bridge` (the default), `container:ID`, or the name of a
+    /// network.
     pub network_mode: String,
     /// `80/tcp` -> where it is published.
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
@@ -166,6 +168,8 @@ pub struct HostConfig {
     pub extra_hosts: Option<Vec<String>>,
     pub group_add: Option<Vec<String>>,
     pub ipc_mode: String,
+    /// `NAME[:ALIAS]`, on the default network.
+    pub links: Option<Vec<String>>,
     pub oom_score_adj: i32,
     pub pid_mode: String,
     pub privileged: bool,
@@ -246,6 +250,7 @@ impl Default for HostConfig {
             extra_hosts: None,
             group_add: None,
             ipc_mode: "private".into(),
+            links: None,
             oom_score_adj: 0,
             pid_mode: String::new(),
             privileged: false,
@@ -474,5 +479,8 @@ pub struct State {
     pub cgroup: String,
     /// Ports as they were really published: `80/tcp` -> bindings.
     pub ports: BTreeMap<String, Vec<PortBinding>>,
-    pub ip_address: String,
+    /// Its networks, the first of which is `NetworkMode`'s; none where it has
+    /// no network of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Endpoint>,
 }

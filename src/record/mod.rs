@@ -3,5 +3,6 @@
 
 pub mod container;
 pub mod containers;
+pub mod endpoint;
 pub mod health;
 pub mod names;

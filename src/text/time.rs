@@ -31,6 +31,15 @@ pub fn local(time: Timestamp) -> String {
         .to_string()
 }
 
+/// The same with nanoseconds, as Go writes them: without zeros at the end.
+pub fn local_nanos(time: Timestamp) -> String {
+    let zoned = time.to_zoned(TimeZone::system());
+    let fraction = format!(".{:09}", zoned.subsec_nanosecond());
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    let seconds = zoned.strftime("%Y-%m-%d %H:%M:%S");
+    format!("{seconds}{fraction} {}", zoned.strftime("%z %Z"))
+}
+
 /// RFC 3339 with seconds in the caller's time zone, as Go writes it.
 pub fn local_rfc3339(time: Timestamp) -> String {
     let zoned = time.to_zoned(TimeZone::system());

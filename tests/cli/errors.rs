@@ -60,7 +60,7 @@ fn wrong_command_lines() {
             "run -v /a:/b:bogus x",
             "run -v a/b:/x x",
             "run --tmpfs /b -v /a:/b x",
-            "run --network foo x",
+            "run --network name=foo,nope=1 x",
             "run --network container: y",
             "run -m abc x",
             "run --ulimit foo x",

@@ -45,6 +45,7 @@ impl<'a> Records<'a> {
         let mut state = State {
             version: VERSION,
             name: name.into(),
+            networks: vec![wherry::record::endpoint::Endpoint::of("bridge")],
             ..State::default()
         };
         edit(&mut container, &mut state);

@@ -303,8 +303,8 @@ fn the_network_is_there_again() {
     env.ok([
         "run", "-d", "--name", "box", "--restart", "always", "-p", "127.0.0.1::80", "busybox",
         "sh", "-c",
-        "echo run >> /runs; cp /runs /tmp/index; httpd -p 80 -h /tmp; ip -4 addr show eth0 | grep -c 10.0.2.100; \
-         grep -c 10.0.2.100 /etc/hosts; exec sleep 600",
+        "echo run >> /runs; cp /runs /tmp/index; httpd -p 80 -h /tmp; ip -4 addr show eth0 | grep -c \" $(hostname -i)/\"; \
+         grep -c \"^$(hostname -i)\" /etc/hosts; exec sleep 600",
     ]);
     let port = field(
         &env,

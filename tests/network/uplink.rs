@@ -172,7 +172,7 @@ fn check(container: &Container, expected: &[&str]) {
     assert_eq!(Helper::load(&container.dir), Some(helper));
     let addresses = container.addresses();
     assert!(
-        addresses.contains("eth0") && addresses.contains("10.0.2.100/24"),
+        addresses.contains("uplink0") && addresses.contains("10.0.2.100/24"),
         "{addresses}"
     );
     assert!(addresses.contains("127.0.0.1/8"), "{addresses}");

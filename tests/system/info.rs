@@ -99,6 +99,7 @@ fn prune_takes_containers_and_then_images() {
     assert_eq!(
         asked.text(),
         "WARNING! This will remove:\n  - all stopped containers\n  \
+         - all networks not used by at least one container\n  \
          - all anonymous volumes not used by at least one container\n  \
          - all images without at least one container associated to them\n\n  \
          Items to be pruned will be filtered with:\n  - label=a=b\n\n\

@@ -4,6 +4,7 @@
 use super::Offer;
 use crate::container::list;
 use crate::engine::Engine;
+use crate::network;
 use crate::record::container::Status;
 
 /// Which containers a command is good for.
@@ -40,6 +41,16 @@ pub fn containers(which: Which) -> Vec<Offer> {
         .into_iter()
         .map(|name| Offer::new(name, ""))
         .collect()
+}
+
+pub fn networks() -> Vec<Offer> {
+    let names = Engine::open().and_then(|engine| network::store::names(&engine.paths));
+    let mut names = names.unwrap_or_default();
+    // Those that are always there, written down or not.
+    names.extend(network::record::PREDEFINED.map(str::to_string));
+    names.sort();
+    names.dedup();
+    names.into_iter().map(|name| Offer::new(name, "")).collect()
 }
 
 /// Names with their tag.

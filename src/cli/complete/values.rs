@@ -13,12 +13,13 @@ enum What {
     Words(&'static [&'static str]),
     /// Beginnings: something follows.
     Keys(&'static [&'static str]),
-    /// Modes of a namespace, and `container:NAME`.
+    /// Modes of a namespace (none: the networks), and `container:NAME`.
     Modes(&'static [&'static str]),
     Files,
     Directories,
     Containers(Which),
     Images,
+    Networks,
     /// Containers and images.
     Objects,
     Environment,
@@ -28,7 +29,7 @@ enum What {
 }
 
 use What::{Capabilities, Containers, Directories, Environment, Files, Images, Keys, Modes};
-use What::{Nothing, Objects, Signals, Words};
+use What::{Networks, Nothing, Objects, Signals, Words};
 
 /// Options by their long names; they mean the same wherever they occur.
 const OPTIONS: &[(&str, What)] = &[
@@ -46,7 +47,8 @@ const OPTIONS: &[(&str, What)] = &[
     ("log-driver", Words(LOG_DRIVERS)),
     ("log-opt", Keys(LOG_OPTIONS)),
     ("mount", Keys(&["type=bind,", "type=tmpfs,"])),
-    ("network", Modes(&["bridge", "host", "none"])),
+    ("driver", Words(&["bridge"])),
+    ("network", Modes(&[])),
     ("output", Files),
     ("pid", Modes(&["host", "private"])),
     (
@@ -69,7 +71,7 @@ const OPTIONS: &[(&str, What)] = &[
     ),
     ("signal", Signals),
     ("stop-signal", Signals),
-    ("type", Words(&["container", "image"])),
+    ("type", Words(&["container", "image", "network"])),
     (
         "ulimit",
         Keys(&[
@@ -153,6 +155,19 @@ const FILTERS: &[(&str, &[&str])] = &[
     ),
     ("container prune", &["label!=", "label=", "until="]),
     ("image prune", &["dangling=", "label!=", "label=", "until="]),
+    (
+        "network ls",
+        &[
+            "dangling=",
+            "driver=",
+            "id=",
+            "label=",
+            "name=",
+            "scope=",
+            "type=",
+        ],
+    ),
+    ("network prune", &["label!=", "label=", "until="]),
     ("system prune", &["label!=", "label=", "until="]),
     ("search", &["is-official=", "stars="]),
 ];
@@ -175,6 +190,8 @@ const ARGUMENTS: &[(&str, What)] = &[
     ("image ls", Images),
     ("image pull", Images),
     ("image tag", Images),
+    ("network connect", Networks),
+    ("network disconnect", Networks),
     ("inspect", Objects),
 ];
 
@@ -230,7 +247,10 @@ fn filter(entry: &Entry, typed: &str) -> Answer {
         "status" => Words(STATUSES),
         "health" => Words(&["healthy", "none", "starting", "unhealthy"]),
         "dangling" | "is-task" | "is-official" => Words(&["false", "true"]),
-        "network" => Words(&["bridge", "host", "none"]),
+        "network" => Networks,
+        "type" => Words(&["builtin", "custom"]),
+        "driver" => Words(&["bridge", "host", "null"]),
+        "scope" => Words(&["local"]),
         "ancestor" | "reference" => Images,
         "before" | "since" if entry.paths[0] == "image ls" => Images,
         "before" | "since" | "name" => Containers(Which::All),
@@ -246,6 +266,10 @@ pub fn argument(entry: &Entry, before: &[&str]) -> Answer {
     let form = entry.usage.first().copied().unwrap_or_default();
     let (first, more) = form.split_once(' ').unwrap_or((form, ""));
     let repeats = more.starts_with(&format!("[{first}")) || first.ends_with("...]");
+    let moves = matches!(entry.paths[0], "network connect" | "network disconnect");
+    if moves && before.len() == 1 {
+        return offer(Containers(Which::All), "");
+    }
     if !before.is_empty() && !repeats {
         // A command of the container, or a second thing that is new.
         return Answer::nothing();
@@ -255,6 +279,7 @@ pub fn argument(entry: &Entry, before: &[&str]) -> Answer {
         (Some((_, what)), _) => *what,
         (None, "CONTAINER" | "[CONTAINER...]") => Containers(Which::All),
         (None, "IMAGE") => Images,
+        (None, "NETWORK") if !entry.paths[0].ends_with("create") => Networks,
         _ => Nothing,
     };
     let Answer(mut offers, shell) = offer(what, "");
@@ -272,9 +297,11 @@ fn offer(what: What, typed: &str) -> Answer {
         Directories => Answer(Vec::new(), Shell::Directories),
         Containers(which) => Answer(names::containers(which), Shell::Nothing),
         Images => Answer(names::images(), Shell::Nothing),
+        Networks => Answer(names::networks(), Shell::Nothing),
         Objects => {
             let mut all = names::containers(Which::All);
             all.extend(names::images());
+            all.extend(names::networks());
             Answer(all, Shell::Nothing)
         }
         Environment => {
@@ -312,6 +339,9 @@ fn modes(words: &[&str], typed: &str) -> Answer {
         return Answer(offers.collect(), Shell::Nothing);
     }
     let mut offers: Vec<Offer> = words.iter().map(|w| Offer::new(*w, "")).collect();
+    if words.is_empty() {
+        offers = names::networks();
+    }
     offers.push(Offer::new(joined, ""));
     let only = !typed.is_empty() && joined.starts_with(typed);
     Answer(offers, if only { Shell::GoOn } else { Shell::Nothing })

@@ -190,7 +190,7 @@ impl Row for Line {
         Field {
             name: "Networks",
             header: "NETWORKS",
-            get: |l| l.summary.network().into(),
+            get: |l| l.summary.networks().join(",").into(),
         },
         Field {
             name: "Platform",

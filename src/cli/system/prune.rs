@@ -1,7 +1,9 @@
 //! `wherry system prune`.
 
 use crate::cli::image::prune as image_prune;
+use crate::cli::network::prune as network_prune;
 use crate::cli::{Front, Verb, confirm, show, stdout};
+use crate::container::network::operate;
 use crate::container::{images, prune};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -38,6 +40,7 @@ impl Verb for PruneArgs {
         }
         let engine = Engine::open()?;
         let containers = prune::prune(&engine, &filters)?;
+        let networks = operate::prune(&engine, &filters)?;
         let images = images::prune(&engine, self.all, self.filter)?;
         let mut out = String::new();
         if !containers.ids.is_empty() {
@@ -46,6 +49,7 @@ impl Verb for PruneArgs {
                 containers.ids.join("\n")
             ));
         }
+        out.push_str(&network_prune::deleted(&networks));
         out.push_str(&image_prune::deleted(&images));
         let total = size::decimal4(containers.reclaimed + images.freed);
         out.push_str(&format!("Total reclaimed space: {total}\n"));
@@ -58,6 +62,7 @@ impl Verb for PruneArgs {
 impl PruneArgs {
     fn warning(&self) -> String {
         let mut text = String::from("WARNING! This will remove:\n  - all stopped containers\n");
+        text.push_str("  - all networks not used by at least one container\n");
         if self.volumes {
             text.push_str("  - all anonymous volumes not used by at least one container\n");
         }

@@ -92,8 +92,9 @@ fn whose(option: &str, mode: &str) -> Result<Whose> {
         "" | "private" => Ok(Whose::Own),
         "host" => Ok(Whose::Host),
         "none" | "shareable" if option == "--ipc" => Ok(Whose::Own),
-        "default" | "bridge" | "none" if option == "--network" => Ok(Whose::Own),
         other => match container_of(other) {
+            // The name of a network.
+            None if option == "--network" => Ok(Whose::Own),
             Some(_) if matches!(option, "--pid" | "--ipc" | "--network") => Ok(Whose::Donor),
             _ => Err(Error::unsupported(format!(
                 "{option} {other} is not supported yet"

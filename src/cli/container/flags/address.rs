@@ -1,4 +1,4 @@
-//! `--add-host`, `--dns`, `--dns-search`, `--network`: names and addresses.
+//! `--add-host`, `--dns`, `--dns-search`: names and addresses.
 
 use crate::error::{Error, Result};
 use std::net::IpAddr;
@@ -69,38 +69,9 @@ pub fn dns_option(text: &str) -> Result<String> {
     Ok(text.to_string())
 }
 
-/// `none`, `host`, `bridge`; `name=bridge` is the long form.
-pub fn network(text: &str) -> Result<String> {
-    let name = match text.split_once('=') {
-        Some(("name", name)) if !name.contains(',') => name,
-        Some((key, _)) => {
-            return Err(Error::unsupported(format!(
-                "option \"{key}\" is not supported yet"
-            )));
-        }
-        None => text,
-    };
-    match name {
-        "" => Err(Error::usage("no name set for network")),
-        "default" | "bridge" => Ok("bridge".into()),
-        "none" | "host" => Ok(name.into()),
-        _ if name
-            .strip_prefix("container:")
-            .is_some_and(|x| !x.is_empty()) =>
-        {
-            Ok(name.into())
-        }
-        "container:" => Err(Error::usage("invalid container format container:<name|id>")),
-        _ => Err(Error::not_found(format!(
-            "network {name} not found: there are bridge, host, none and container:<name|id>"
-        ))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
 
     #[test]
     fn hosts() {
@@ -142,30 +113,5 @@ mod tests {
         }
         assert!(dns_option("ndots:2").is_ok());
         assert!(dns_option("a\nb").is_err());
-    }
-
-    #[test]
-    fn networks() {
-        for (text, want) in [
-            ("none", "none"),
-            ("host", "host"),
-            ("default", "bridge"),
-            ("name=none", "none"),
-            ("container:x", "container:x"),
-        ] {
-            assert_eq!(network(text).unwrap(), want);
-        }
-        for (text, kind) in [
-            ("foo", Kind::NotFound),
-            ("container:", Kind::Usage),
-            ("name=a,alias=b", Kind::Unsupported),
-            ("ip=1", Kind::Unsupported),
-        ] {
-            assert_eq!(network(text).unwrap_err().kind(), kind, "{text}");
-        }
-        assert_eq!(
-            network("").unwrap_err().message(),
-            "no name set for network"
-        );
     }
 }

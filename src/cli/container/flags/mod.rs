@@ -7,11 +7,11 @@ mod block;
 mod device;
 pub mod env;
 mod health;
-mod labels;
+pub mod labels;
 mod lines;
 mod logging;
 mod mount;
-mod network;
+pub mod network;
 mod process;
 mod publish;
 mod refused;
@@ -131,7 +131,7 @@ impl CreateFlags {
         };
         self.process.apply(&mut config, &mut host)?;
         self.storage.apply(&mut host)?;
-        self.network.apply(&mut config, &mut host)?;
+        let networks = self.network.apply(&mut config, &mut host)?;
         self.security.apply(&mut host)?;
         self.resources.apply(&mut host)?;
         self.block.apply(&mut host);
@@ -142,6 +142,7 @@ impl CreateFlags {
             pull,
             config,
             host_config: host,
+            networks,
             rootfs: self.rootfs,
             cidfile: self.cidfile,
             run: false,

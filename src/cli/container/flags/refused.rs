@@ -6,24 +6,9 @@ use crate::error::{Error, Result};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Not supported")]
 pub struct RefusedFlags {
-    /// IPv4 address (only on networks of your own)
-    #[arg(long, value_name = "ip")]
-    ip: Option<String>,
-    /// IPv6 address (only on networks of your own)
-    #[arg(long, value_name = "ip")]
-    ip6: Option<String>,
-    /// Container MAC address
-    #[arg(long)]
-    mac_address: Option<String>,
-    /// Add network-scoped alias for the container
-    #[arg(long, alias = "net-alias", value_name = "list")]
-    network_alias: Vec<String>,
     /// Container IPv4/IPv6 link-local addresses
     #[arg(long, value_name = "list")]
     link_local_ip: Vec<String>,
-    /// Add link to another container
-    #[arg(long, value_name = "list")]
-    link: Vec<String>,
     /// Optional volume driver for the container
     #[arg(long)]
     volume_driver: Option<String>,
@@ -93,29 +78,9 @@ impl RefusedFlags {
     }
 
     fn network(&self) -> Result<()> {
-        if self.ip.is_some() || self.ip6.is_some() {
+        if !self.link_local_ip.is_empty() {
             return Err(Error::unsupported(
-                "user specified IP address is supported on user defined networks only",
-            ));
-        }
-        if !self.network_alias.is_empty() {
-            return Err(Error::unsupported(
-                "network-scoped aliases are only supported for user-defined networks",
-            ));
-        }
-        for (given, option) in [
-            (self.mac_address.is_some(), "--mac-address"),
-            (!self.link_local_ip.is_empty(), "--link-local-ip"),
-        ] {
-            if given {
-                return Err(Error::unsupported(format!(
-                    "{option} is not supported: the default network has no interface of wherry's to give it to"
-                )));
-            }
-        }
-        if !self.link.is_empty() {
-            return Err(Error::unsupported(
-                "--link is not supported: links are Docker's legacy way to connect containers",
+                "--link-local-ip is not supported: networks here give addresses of their subnets alone",
             ));
         }
         Ok(())

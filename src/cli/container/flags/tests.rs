@@ -94,14 +94,24 @@ fn what_is_not_there_is_refused() {
             "Unknown runtime specified kata",
         ),
         (
-            "--ip 1.2.3.4 x",
-            Kind::Unsupported,
+            "--ip nope x",
+            Kind::Invalid,
             "user specified IP address is supported on user defined networks only",
         ),
         (
-            "--net-alias a x",
-            Kind::Unsupported,
-            "network-scoped aliases are only supported for user-defined networks",
+            "--network n --ip nope x",
+            Kind::Usage,
+            "invalid IPv4 address: nope",
+        ),
+        (
+            "--network name=n,alias=a --net-alias b x",
+            Kind::Usage,
+            "conflicting options: cannot specify both --network-alias and per-network alias",
+        ),
+        (
+            "--mac-address nope x",
+            Kind::Usage,
+            "nope is not a valid mac address",
         ),
         (
             "--volume-driver x y",
@@ -143,8 +153,6 @@ fn what_is_not_there_is_refused() {
 #[test]
 fn what_cannot_be_carried_out_is_named() {
     for option in [
-        "--link a:b",
-        "--mac-address 02:00:00:00:00:01",
         "--link-local-ip 169.254.1.1",
         "--storage-opt size=1G",
         "--cpu-rt-runtime 1",

@@ -2,14 +2,25 @@
 //! published ports are bound and helpers found before anything of the
 //! container exists, and its files in /etc are written from the same facts.
 
+pub mod change;
+pub mod endpoints;
+mod links;
+pub mod members;
+pub mod operate;
+
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::monitor::net::{Net, Wiring};
 use crate::monitor::protocol::{Network, UplinkPaths};
+use crate::network::dns;
 use crate::network::etc::{self, Resolver, Wanted};
 use crate::network::publish::{self, Listener, Protocol, Publication};
-use crate::network::uplink::{self, ADDRESS, DNS, Helper, Target, Uplink};
-use crate::record::container::{Container, HostConfig, PortBinding, Status};
+use crate::network::store;
+use crate::network::uplink::{self, ADDRESS, Helper, Target, Uplink};
+use crate::record::container::{Container, PortBinding, State, Status};
 use crate::record::containers;
+use crate::record::endpoint::Endpoint;
+use endpoints::{Leases, has_networks};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -17,8 +28,13 @@ use std::path::PathBuf;
 
 /// What is prepared before the container starts.
 pub struct Attachment {
-    /// The way out of the default network.
+    /// The way out, where one of its networks has one.
     uplink: Option<Uplink>,
+    wiring: Option<Wiring>,
+    networks: Vec<Endpoint>,
+    /// What the files are made of.
+    resolver: Resolver,
+    linked: Vec<etc::Host>,
     dir: PathBuf,
     listeners: Vec<Listener>,
     warnings: RefCell<Vec<String>>,
@@ -26,28 +42,94 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    pub fn prepare(engine: &Engine, container: &Container) -> Result<Self> {
+    /// `leases` keeps what it gives until the container runs.
+    pub fn prepare(
+        engine: &Engine,
+        container: &Container,
+        state: &State,
+        leases: &mut Leases<'_>,
+    ) -> Result<Self> {
         let host = &container.host_config;
         let mut attachment = Self {
             uplink: None,
+            wiring: None,
+            networks: state.networks.clone(),
+            resolver: Resolver::default(),
+            linked: Vec::new(),
             dir: engine.paths.container(&container.id),
             listeners: Vec::new(),
             warnings: RefCell::default(),
             helper: Cell::new(None),
         };
         let wanted = publications(container)?;
-        if !is_default(host) {
+        if !has_networks(host) {
             if host.network_mode == "host" && !wanted.is_empty() {
                 attachment
                     .warn("Published ports are discarded when using host network mode".into());
             }
+            attachment.resolver = Resolver::of_host().for_container(asked(container), None)?;
             return Ok(attachment);
         }
-        attachment.uplink = Some(Uplink::find()?);
+        let wiring = attachment.wire(engine, container, state, leases)?;
+        if wiring.way_out().is_some() {
+            attachment.uplink = Some(Uplink::find()?);
+        }
+        attachment.wiring = Some(wiring);
         attachment.listeners = publish::bind(&wanted, &|protocol, address| {
             taken_by_ours(engine, protocol, address)
         })?;
         Ok(attachment)
+    }
+
+    /// Its connections, with what it resolves.
+    fn wire(
+        &mut self,
+        engine: &Engine,
+        container: &Container,
+        state: &State,
+        leases: &mut Leases<'_>,
+    ) -> Result<Wiring> {
+        let paths = &engine.paths;
+        if self.networks.is_empty() {
+            // Made by a wherry that knew no networks.
+            self.networks = vec![Endpoint::of("bridge")];
+        }
+        let mut wiring = Wiring::default();
+        for (number, endpoint) in (0..).zip(&mut self.networks) {
+            let network = store::find(paths, &endpoint.network)?;
+            let given = leases.give(container, &state.name, endpoint, &network, number)?;
+            wiring.wires.push(given);
+        }
+        let links = links::resolve(paths, container, &self.networks)?;
+        self.linked = links.hosts;
+        wiring.links = links.names;
+        let resolver = Resolver::of_host();
+        let direct = resolver.for_container(asked(container), None)?;
+        let resolves = wiring.wires.iter().any(|c| c.wire.resolves);
+        // Servers on the host's loopback are asked by the monitor.
+        wiring.resolves = direct.servers.is_empty();
+        self.resolver = match resolves || wiring.resolves {
+            true => direct.behind(dns::ADDRESS.into(), resolves),
+            false => direct,
+        };
+        wiring.servers = container
+            .host_config
+            .dns
+            .iter()
+            .filter_map(|server| server.parse().ok())
+            .collect();
+        Ok(wiring)
+    }
+
+    /// What the monitor keeps.
+    pub fn net(&self) -> Option<Net> {
+        let wiring = self.wiring.clone()?;
+        Some(Net::new(wiring, self.uplink.is_some()))
+    }
+
+    /// What it has been given, in the form of the record.
+    pub fn networks(&self) -> Vec<Endpoint> {
+        self.networks.clone()
     }
 
     /// The way out, where one is wanted.
@@ -88,11 +170,6 @@ impl Attachment {
             .flatten()
             .map(|spec| etc::extra_host(spec, gateway))
             .collect::<Result<Vec<_>>>()?;
-        let wanted = Wanted {
-            servers: &host.dns,
-            search: &host.dns_search,
-            options: &host.dns_options,
-        };
         let of_host = host.network_mode == "host";
         let hosts = if of_host {
             etc::hosts_of_host(
@@ -100,16 +177,15 @@ impl Attachment {
                 &extra,
             )
         } else {
-            let own = self.uplink.is_some().then_some(IpAddr::V4(ADDRESS));
-            etc::hosts(&extra, own, &config.hostname, &config.domainname)
+            let extra: Vec<_> = extra.into_iter().chain(self.linked.clone()).collect();
+            etc::hosts(&extra, &self.own(), &config.hostname, &config.domainname)
         };
         let untouched =
             host.dns.is_empty() && host.dns_search.is_empty() && host.dns_options.is_empty();
         let resolv = if of_host && untouched {
             std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()
         } else {
-            let forward = self.uplink.is_some().then_some(IpAddr::V4(DNS));
-            Resolver::of_host().for_container(wanted, forward)?.text()
+            self.resolver.text()
         };
         Ok(vec![
             ("hosts", hosts),
@@ -119,6 +195,12 @@ impl Attachment {
             ),
             ("resolv.conf", resolv),
         ])
+    }
+
+    /// The container's own addresses.
+    fn own(&self) -> Vec<IpAddr> {
+        let wiring = self.wiring.as_ref();
+        wiring.map(Wiring::addresses).unwrap_or_default()
     }
 
     /// Gives the container's network namespace its way out. A host without
@@ -168,8 +250,23 @@ impl Attachment {
     }
 }
 
-fn is_default(host: &HostConfig) -> bool {
-    matches!(host.network_mode.as_str(), "" | "default" | "bridge")
+/// The variables that `--link` brings.
+pub fn add_environment(engine: &Engine, container: &mut Container) -> Result<()> {
+    if container.host_config.links.is_some() {
+        let mut env = links::environment(&engine.paths, container)?;
+        env.append(&mut container.config.env);
+        container.config.env = env;
+    }
+    Ok(())
+}
+
+fn asked(container: &Container) -> Wanted<'_> {
+    let host = &container.host_config;
+    Wanted {
+        servers: &host.dns,
+        search: &host.dns_search,
+        options: &host.dns_options,
+    }
 }
 
 /// `-p`, and with `-P` every exposed port that has none.
@@ -204,7 +301,7 @@ fn taken_by_ours(engine: &Engine, protocol: Protocol, address: SocketAddr) -> bo
         .iter()
         .any(|id| {
             containers::state(&engine.paths, id).is_ok_and(|state| {
-                super::state::truth(&state).status == Status::Running
+                crate::container::state::truth(&state).status == Status::Running
                     && state
                         .ports
                         .iter()
