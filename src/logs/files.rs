@@ -11,6 +11,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// More looks than a rotation can disturb, unless each record is a file.
+const LOOKS: u32 = 20;
+
 /// The directory that holds a log.
 #[derive(Debug)]
 pub struct Files {
@@ -72,9 +75,27 @@ impl Files {
     /// Files newer than `known`, which is open, newest first, and whether
     /// that one was met; all files when nothing is known.
     ///
-    /// Names are looked at upwards and a rotation moves files upwards, so none
-    /// is missed: at worst one is met twice, or a name is missing for a moment.
+    /// A rotation renames one file after the other and may do so between two
+    /// of our steps: then a file has two names for us, or none. So new files
+    /// count when two looks have found the same ones.
     pub fn newer_than(&self, known: Option<Id>) -> Result<(Vec<LogFile>, bool)> {
+        let ids = |found: &[LogFile]| found.iter().map(|file| file.id).collect::<Vec<_>>();
+        let mut seen = self.look(known)?;
+        if seen.0.is_empty() && seen.1 {
+            return Ok(seen);
+        }
+        for _ in 0..LOOKS {
+            let again = self.look(known)?;
+            let same = again.1 == seen.1 && ids(&again.0) == ids(&seen.0);
+            seen = again;
+            if same {
+                break;
+            }
+        }
+        Ok(seen)
+    }
+
+    fn look(&self, known: Option<Id>) -> Result<(Vec<LogFile>, bool)> {
         let mut found: Vec<LogFile> = Vec::new();
         let mut missing = 0;
         for index in 0.. {

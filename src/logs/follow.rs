@@ -100,39 +100,29 @@ mod tests {
     /// Row L3: rotation loses and repeats nothing for those who keep up.
     #[test]
     fn three_followers_over_many_rotations() {
-        const LINES: u64 = 100_000;
-        let dir = directory("rotate");
+        followers_of("rotate", 100_000, false);
+    }
+
+    /// Nor does packing, which moves what was just rotated once more.
+    #[test]
+    fn three_followers_while_files_are_packed() {
+        followers_of("pack", 50_000, true);
+    }
+
+    fn followers_of(name: &str, lines: u64, compress: bool) {
+        let dir = directory(name);
         let writing = AtomicBool::new(true);
         std::thread::scope(|scope| {
             let followers: Vec<_> = (0..3)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut next = 0;
-                        let seen = &mut next;
-                        let alive = &mut || writing.load(Ordering::SeqCst);
-                        follow(&dir, &Filter::default(), None, alive, &mut |entry| {
-                            match entry {
-                                Entry::Record(record) => {
-                                    assert_eq!(&*record.bytes, format!("{seen}\n").as_bytes());
-                                    *seen += 1;
-                                }
-                                Entry::Idle => {}
-                                other => panic!("{other:?} after {seen}"),
-                            }
-                            Ok(())
-                        })
-                        .unwrap();
-                        next
-                    })
-                })
+                .map(|_| scope.spawn(|| count_in_order(&dir, &writing)))
                 .collect();
             let caps = Caps {
                 max_size: 100_000,
                 max_files: 50,
-                ..Caps::default()
+                compress,
             };
             let mut writer = Writer::open(&dir, caps).unwrap();
-            for n in 0..LINES {
+            for n in 0..lines {
                 writer.write(Stream::Stdout, format!("{n}\n").as_bytes());
                 if n % 1000 == 0 {
                     std::thread::sleep(std::time::Duration::from_millis(5));
@@ -140,10 +130,30 @@ mod tests {
             }
             writing.store(false, Ordering::SeqCst);
             for follower in followers {
-                assert_eq!(follower.join().unwrap(), LINES);
+                assert_eq!(follower.join().unwrap(), lines);
             }
         });
         std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// How many lines came, the nth being `n`.
+    fn count_in_order(dir: &Path, writing: &AtomicBool) -> u64 {
+        let mut next = 0;
+        let seen = &mut next;
+        let alive = &mut || writing.load(Ordering::SeqCst);
+        follow(dir, &Filter::default(), None, alive, &mut |entry| {
+            match entry {
+                Entry::Record(record) => {
+                    assert_eq!(&*record.bytes, format!("{seen}\n").as_bytes());
+                    *seen += 1;
+                }
+                Entry::Idle => {}
+                other => panic!("{other:?} after {seen}"),
+            }
+            Ok(())
+        })
+        .unwrap();
+        next
     }
 
     #[test]

@@ -84,14 +84,7 @@ impl Reader {
     /// Adds the files that were begun since.
     pub fn refresh(&mut self, each: &mut Each<'_>) -> Result<()> {
         let known = self.queue.back().map(|(id, _)| *id);
-        let (mut found, mut met) = self.files.newer_than(known)?;
-        // Perhaps a rotation went on under our hands: then it is there now.
-        for _ in 0..3 {
-            if met {
-                break;
-            }
-            (found, met) = self.files.newer_than(known)?;
-        }
+        let (found, met) = self.files.newer_than(known)?;
         // With a single file kept, the old one is always gone.
         if !met && found.len() > 1 {
             self.drain(each)?;
