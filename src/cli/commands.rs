@@ -1,6 +1,8 @@
 //! The table of commands. A command is added by its row here and a module;
 //! help, completion and manual pages follow.
 
+use super::build::command::BuildArgs;
+use super::build::prune::{DuArgs, PruneArgs as BuildPruneArgs};
 use super::container::attach::AttachArgs;
 use super::container::commit::CommitArgs;
 use super::container::create::CreateArgs;
@@ -52,6 +54,14 @@ pub struct Noun {
 /// Management commands that have at least one command below them.
 pub static NOUNS: &[Noun] = &[
     Noun {
+        name: "builder",
+        about: "Manage builds",
+    },
+    Noun {
+        name: "buildx",
+        about: "Build, under the name of Docker's plugin",
+    },
+    Noun {
         name: "container",
         about: "Manage containers",
     },
@@ -87,6 +97,18 @@ pub static COMMANDS: &[Entry] = &[
         &["container ls", "container list", "container ps", "ps"],
         &[""],
         "List containers",
+    )
+    .common(),
+    Entry::of::<BuildArgs>(
+        &[
+            "image build",
+            "build",
+            "builder build",
+            "buildx build",
+            "buildx b",
+        ],
+        &["PATH | URL | -"],
+        "Build an image from a Dockerfile",
     )
     .common(),
     Entry::of::<PullArgs>(
@@ -176,6 +198,12 @@ pub static COMMANDS: &[Entry] = &[
         &["CONTAINER"],
         "Fetch the logs of a container",
     ),
+    Entry::of::<BuildPruneArgs>(
+        &["builder prune", "buildx prune"],
+        &[""],
+        "Remove build cache",
+    ),
+    Entry::of::<DuArgs>(&["buildx du"], &[""], "Show how much disk builds take"),
     Entry::of::<ImageLsArgs>(
         &["image ls", "image list", "images"],
         &["[REPOSITORY[:TAG]]"],

@@ -8,6 +8,7 @@ use crate::error::{Context, Result};
 use crate::fs::replace::{self, Durability};
 use crate::image::digest::Digest;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -103,6 +104,11 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Whether a layer's files are among those of some images.
+    pub fn layer_is_among(&self, diff_id: &Digest, files: &HashSet<PathBuf>) -> bool {
+        files.contains(&self.layer_path(diff_id))
     }
 
     /// Forgets one; its layer goes with the next collection, unless an image

@@ -70,6 +70,36 @@ impl Tree {
         }
     }
 
+    /// The topmost paths that are left out.
+    pub fn excluded(&self) -> Result<Vec<Vec<u8>>> {
+        let mut found = Vec::new();
+        if self.ignore.is_empty() {
+            return Ok(found);
+        }
+        let all = Self {
+            root: self
+                .root
+                .try_clone()
+                .context(|| "cannot read the build context")?,
+            ignore: Ignore::default(),
+            of_image: self.of_image,
+        };
+        let mut waiting = vec![Vec::new()];
+        while let Some(dir) = waiting.pop() {
+            for child in all.list(&dir)? {
+                let text = String::from_utf8_lossy(&child.path);
+                let excluded = self.ignore.excludes(&text);
+                let is_dir = kind(&child.stat) == Kind::Directory;
+                if excluded && !(is_dir && self.ignore.may_bring_back(&text)) {
+                    found.push(child.path);
+                } else if is_dir {
+                    waiting.push(child.path);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     pub fn root(&self) -> &OwnedFd {
         &self.root
     }

@@ -4,6 +4,7 @@ use super::arguments::{self, Local};
 use super::graph::{Planner, near};
 use super::settings::{History, Settings};
 use super::{Action, Copy, Note, Run, Source, Step, mount, path, ports};
+use crate::build::exec::add;
 use crate::build::parse::expand::{Expanded, Expander};
 use crate::build::parse::heredoc::Heredoc;
 use crate::build::parse::instruction::{
@@ -279,7 +280,13 @@ impl<'p, 'a> Evaluation<'p, 'a> {
         let dir = path::join(self.settings.working_dir(), &dir);
         self.settings.config.working_dir.clone_from(&dir);
         let created_by = format!("WORKDIR {dir}");
-        self.step(one, Action::Directory(dir), created_by);
+        match dir == "/" {
+            true => self.setting(one, &created_by),
+            false => {
+                let user = self.settings.config.user.clone();
+                self.step(one, Action::Directory { path: dir, user }, created_by);
+            }
+        }
         Ok(())
     }
 
@@ -438,6 +445,15 @@ impl<'p, 'a> Evaluation<'p, 'a> {
             keep_git_dir: text.keep_git_dir.unwrap_or(false),
             unpack: text.unpack,
         };
+        if copy.add
+            && let Some(git) = copy.sources.iter().find(|source| add::is_git(source))
+        {
+            return Err(Fault::at(
+                one.place,
+                Error::unsupported(format!("ADD of a repository is not supported: {git}"))
+                    .hint("clone it in a stage of its own, or into the build context"),
+            ));
+        }
         if copy.sources.iter().any(String::is_empty) {
             return Err(Fault::at(
                 one.place,

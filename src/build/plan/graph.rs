@@ -235,10 +235,12 @@ impl Planner<'_> {
         let mut image = name.to_string();
         match self.request.contexts.get(name) {
             Some(Context::Files) => {
-                return Ok((
-                    Begin::Named(name.into()),
-                    Settings::scratch(),
-                    Local::default(),
+                return Err(Fault::at(
+                    place,
+                    Error::unsupported(format!(
+                        "the build context {name} has files: a stage that begins with them is not supported"
+                    ))
+                    .hint("begin FROM scratch and copy them with COPY --from"),
                 ));
             }
             Some(Context::Image(other)) => image.clone_from(other),

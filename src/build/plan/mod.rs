@@ -65,6 +65,16 @@ pub struct Base {
     pub blobs: Vec<crate::image::Descriptor>,
 }
 
+impl Base {
+    /// As progress shows it: name and digest.
+    pub fn shown(&self) -> String {
+        match self.name.contains('@') {
+            true => self.name.clone(),
+            false => format!("{}@{}", self.name, self.manifest),
+        }
+    }
+}
+
 /// Where base images come from.
 pub trait Images {
     /// The image for this platform, pulled when that is needed.
@@ -122,8 +132,6 @@ pub enum Note {
     },
     /// A relative `WORKDIR` and nothing to be relative to.
     RelativeWorkdir { place: Place, path: String },
-    /// An argument that `FROM` needs has no default that makes sense.
-    EmptyDefault { place: Place, image: String },
 }
 
 #[derive(Debug)]
@@ -153,8 +161,6 @@ pub enum Begin {
     /// An earlier stage in [`Plan::stages`].
     Stage(usize),
     Image(Box<Base>),
-    /// `--build-context` with files.
-    Named(String),
 }
 
 #[derive(Debug, Clone)]
@@ -175,8 +181,11 @@ pub enum Action {
     Settings,
     Run(Box<Run>),
     Copy(Box<Copy>),
-    /// A directory that must be there.
-    Directory(String),
+    /// A directory that must be there; made as this user when it is not.
+    Directory {
+        path: String,
+        user: String,
+    },
 }
 
 /// A command in the stage's files.

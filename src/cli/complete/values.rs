@@ -33,8 +33,11 @@ use What::{Networks, Nothing, Objects, Signals, Words};
 
 /// Options by their long names; they mean the same wherever they occur.
 const OPTIONS: &[(&str, What)] = &[
+    ("allow", Words(&["network.host"])),
     ("annotation", Nothing),
     ("attach", Words(&["stderr", "stdin", "stdout"])),
+    ("build-arg", Environment),
+    ("call", Words(&["build", "check", "outline", "targets"])),
     ("cap-add", Capabilities),
     ("cap-drop", Capabilities),
     ("cgroupns", Words(&["host", "private"])),
@@ -42,10 +45,13 @@ const OPTIONS: &[(&str, What)] = &[
     ("device", Files),
     ("env", Environment),
     ("env-file", Files),
+    ("file", Files),
+    ("iidfile", Files),
     ("ipc", Modes(&["host", "none", "private", "shareable"])),
     ("label-file", Files),
     ("log-driver", Words(LOG_DRIVERS)),
     ("log-opt", Keys(LOG_OPTIONS)),
+    ("metadata-file", Files),
     ("mount", Keys(&["type=bind,", "type=tmpfs,"])),
     ("driver", Words(&["bridge"])),
     ("network", Modes(&[])),
@@ -61,6 +67,7 @@ const OPTIONS: &[(&str, What)] = &[
         Words(&["always", "no", "on-failure", "unless-stopped"]),
     ),
     ("rootfs", Directories),
+    ("secret", Keys(&["env=", "id=", "src=", "type="])),
     (
         "security-opt",
         Words(&[
@@ -153,6 +160,7 @@ const FILTERS: &[(&str, &[&str])] = &[
             "until=",
         ],
     ),
+    ("builder prune", &["unused-for=", "until="]),
     ("container prune", &["label!=", "label=", "until="]),
     ("image prune", &["dangling=", "label!=", "label=", "until="]),
     (
@@ -185,6 +193,7 @@ const ARGUMENTS: &[(&str, What)] = &[
     ("container top", Containers(Which::Running)),
     ("container unpause", Containers(Which::Paused)),
     ("container wait", Containers(Which::Running)),
+    ("image build", Directories),
     ("image import", Files),
     ("image load", Files),
     ("image ls", Images),

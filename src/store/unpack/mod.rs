@@ -114,6 +114,11 @@ pub fn unpack(
     })
 }
 
+/// The plain stream of a compressed one.
+pub fn plain<'a>(input: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {
+    decode::decoder(input, compression)
+}
+
 fn make_files(
     root: BorrowedFd<'_>,
     mut stream: decode::Receiver,

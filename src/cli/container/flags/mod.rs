@@ -18,7 +18,7 @@ mod refused;
 mod resources;
 mod security;
 mod storage;
-mod ulimit;
+pub mod ulimit;
 mod volume;
 
 use crate::container::create::{CreateRequest, Pull};

@@ -1,0 +1,198 @@
+//! A RUN: a container like any other, but that nobody else sees, whose output
+//! comes here, and whose writes become a layer.
+
+use super::chain::Chain;
+use super::mounts::{self, Prepared};
+use super::points;
+use super::{Build, Limits};
+use crate::build::plan::{Run, Source as From};
+use crate::container::plan::security;
+use crate::container::remove;
+use crate::container::start::{Way, launch_changed};
+use crate::error::{Context, Error, Result};
+use crate::fs::replace::Durability;
+use crate::monitor::protocol::{self, Attach, Kind};
+use crate::record::container::{Config, Container, HostConfig, LogConfig, State, VERSION};
+use crate::record::containers::{self, New};
+use crate::store::{Source, StepLayer};
+use crate::sys::procfs::Process;
+use crate::sys::signal;
+use crate::text::{id, time};
+use crate::userns::task;
+
+/// BuildKit's name for the host that steps run on.
+const HOSTNAME: &str = "buildkitsandbox";
+
+/// Runs it on the files of `chain`; gives what it has changed. `log` gets its
+/// output.
+pub fn run(
+    build: &Build<'_>,
+    chain: &Chain,
+    run: &Run,
+    platform: &str,
+    layers: &dyn Fn(&From) -> Result<Vec<StepLayer>>,
+    log: &mut dyn FnMut(&[u8]),
+) -> Result<Option<StepLayer>> {
+    let mut container = container(build, chain, run, platform)?;
+    let paths = &build.steps.paths;
+    let dir = paths.container(&container.id);
+    let state = State {
+        version: VERSION,
+        name: id::short(&container.id).into(),
+        starter: Some(Process::me()),
+        ..State::default()
+    };
+    let lock = New::begin(paths, &container.id)?.finish(&container, &state, Durability::Fast)?;
+    let mut prepared: Prepared = mounts::prepare(build, chain, run, &dir, layers)?;
+    // Not in the record: some of it is secret.
+    container.config.env.append(&mut prepared.env);
+    let mounts = std::mem::take(&mut prepared.steps);
+    let status = start_and_wait(build, &container, state, mounts, log).inspect_err(|_| {
+        let _ = remove::remove(build.steps, &container.id, true);
+    })?;
+    drop(lock);
+    if status != 0 {
+        let _ = remove::remove(build.steps, &container.id, true);
+        return Err(unsuccessful(run, status));
+    }
+    let store = build.engine.store()?;
+    let upper = dir.join("upper");
+    let made = task::run(&build.engine.paths, || {
+        points::remove(&upper, &prepared.points)?;
+        let layer = store.add_layer(Source::Moved(&upper))?;
+        // The rest of the step, as those who own it.
+        containers::destroy(&containers::hide(paths, &container.id, "")?)?;
+        Ok(layer)
+    })?;
+    let _ = std::fs::remove_dir_all(paths.run_container(&container.id));
+    Ok(super::files::kept(made))
+}
+
+/// BuildKit's sentence, which scripts look for.
+fn unsuccessful(run: &Run, status: i32) -> Error {
+    Error::invalid(format!(
+        "process {:?} did not complete successfully: exit code: {status}",
+        run.words.join(" ")
+    ))
+}
+
+fn container(build: &Build<'_>, chain: &Chain, run: &Run, platform: &str) -> Result<Container> {
+    let options = build.options;
+    let mut words = run.words.iter().cloned();
+    let path = words
+        .next()
+        .ok_or_else(|| Error::invalid("RUN has no command"))?;
+    let Limits {
+        memory,
+        memory_swap,
+        cpu_shares,
+        cpu_period,
+        cpu_quota,
+        cpuset_cpus,
+        cpuset_mems,
+        cgroup_parent,
+    } = options.limits.clone();
+    let network = run
+        .network
+        .clone()
+        .unwrap_or_else(|| match options.network.as_str() {
+            "" | "default" => "bridge".into(),
+            other => other.into(),
+        });
+    let mut host = HostConfig {
+        network_mode: network,
+        // Nothing of it outlives the step but what is packed.
+        auto_remove: true,
+        extra_hosts: Some(options.extra_hosts.clone()),
+        ulimits: options.ulimits.clone(),
+        log_config: LogConfig {
+            driver: "none".into(),
+            ..LogConfig::default()
+        },
+        memory,
+        memory_swap,
+        cpu_shares,
+        cpu_period,
+        cpu_quota,
+        cpuset_cpus,
+        cpuset_mems,
+        cgroup_parent,
+        ..HostConfig::default()
+    };
+    if options.shm_size > 0 {
+        host.shm_size = options.shm_size;
+    }
+    (host.masked_paths, host.readonly_paths) = security::default_paths(&host);
+    Ok(Container {
+        version: VERSION,
+        id: id::random()?,
+        created: time::now(),
+        path,
+        args: words.collect(),
+        layers: chain.diff_ids().iter().map(ToString::to_string).collect(),
+        platform: platform.to_string(),
+        config: Config {
+            hostname: HOSTNAME.into(),
+            user: run.user.clone(),
+            env: run.env.clone(),
+            working_dir: run.directory.clone(),
+            attach_stdout: true,
+            attach_stderr: true,
+            ..Config::default()
+        },
+        host_config: host,
+        ..Container::default()
+    })
+}
+
+/// The status that the program ended with.
+fn start_and_wait(
+    build: &Build<'_>,
+    container: &Container,
+    state: State,
+    mounts: Vec<crate::runtime::plan::Step>,
+    log: &mut dyn FnMut(&[u8]),
+) -> Result<i32> {
+    let way = Way::prepare(build.steps)?;
+    let change = |job: &mut crate::monitor::job::Job| {
+        job.plan.steps.extend(mounts);
+        job.auto_remove = false;
+        job.ends_with_starter = true;
+    };
+    let launched = launch_changed(
+        build.steps,
+        container.clone(),
+        state,
+        (0, 0),
+        Attach::OUTPUT,
+        way,
+        change,
+    )?;
+    for warning in &launched.warnings {
+        log(format!("WARNING: {warning}\n").as_bytes());
+    }
+    let monitor = containers::state(&build.steps.paths, &container.id)?.monitor;
+    let mut buffer = vec![0; protocol::MAX_PAYLOAD + 1];
+    let mut status = None;
+    loop {
+        let message = launched
+            .client
+            .socket
+            .receive(&mut buffer)
+            .context(|| "cannot hear from the step's monitor")?;
+        let Some(message) = message else { break };
+        match (message.kind, message.payload) {
+            (Kind::Stdout | Kind::Stderr, bytes) => log(bytes),
+            (Kind::Exited, &[a, b, c, d]) => status = Some(i32::from_ne_bytes([a, b, c, d])),
+            (Kind::Failed, payload) => return Err(protocol::parse_error(payload)),
+            _ => {}
+        }
+    }
+    let status = status.ok_or_else(|| Error::internal("the step's monitor was killed"))?;
+    // It is our child, and holds the last mount of the files.
+    if let Some(monitor) = monitor {
+        let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(monitor.pid), None);
+    }
+    while signal::reap_any().is_ok_and(|ended| ended.is_some()) {}
+    Ok(status)
+}

@@ -1,0 +1,79 @@
+//! Base images: from the store, or pulled.
+
+use crate::build::plan::{Base, Images};
+use crate::cli::Front;
+use crate::cli::image::pull::pull_missing;
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::image::manifest::MAX_DOCUMENT;
+use crate::image::{Platform, Reference};
+use std::collections::HashMap;
+
+pub struct Bases<'a> {
+    pub engine: &'a Engine,
+    pub front: &'a Front,
+    /// `--pull`: the registry is asked in any case.
+    pub pull: bool,
+    pub quiet: bool,
+    found: HashMap<(String, String), Base>,
+}
+
+impl<'a> Bases<'a> {
+    pub fn new(engine: &'a Engine, front: &'a Front, pull: bool, quiet: bool) -> Self {
+        Self {
+            engine,
+            front,
+            pull,
+            quiet,
+            found: HashMap::new(),
+        }
+    }
+
+    fn local(&self, name: &str, platform: &Platform) -> Result<Base> {
+        let store = self.engine.store()?;
+        let image = store.resolve(name)?;
+        let config = store.config(&image)?;
+        if !config.platform.os.is_empty() && !platform.runs(&config.platform) {
+            return Err(Error::not_found(format!(
+                "image with reference {name} was found but does not provide the specified platform ({platform})"
+            )));
+        }
+        let bytes = store.read_blob(&image.id, MAX_DOCUMENT)?;
+        let document = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::invalid(format!("broken image config: {e}")))?;
+        Ok(Base {
+            name: Reference::parse(name).map_or_else(|_| name.into(), |r| r.canonical()),
+            blobs: store.manifest(&image)?.layers,
+            manifest: image.manifest.digest,
+            config,
+            document,
+        })
+    }
+
+    fn obtain(&self, name: &str, platform: &Platform) -> Result<Base> {
+        if !self.pull {
+            match self.local(name, platform) {
+                Err(e) if e.kind() == Kind::NotFound => {}
+                found => return found,
+            }
+        }
+        let wanted = (*platform != Platform::host()).then(|| platform.to_string());
+        pull_missing(self.engine, self.front, name, wanted.as_deref(), self.quiet)?;
+        self.local(name, platform)
+    }
+}
+
+impl Images for Bases<'_> {
+    fn image(&mut self, name: &str, platform: &Platform) -> Result<Base> {
+        let key = (name.to_string(), platform.to_string());
+        if let Some(base) = self.found.get(&key) {
+            return Ok(base.clone());
+        }
+        let base = self.obtain(name, platform).map_err(|e| {
+            let shown = Reference::parse(name).map_or_else(|_| name.to_string(), |r| r.canonical());
+            e.within(format!("failed to resolve source metadata for {shown}"))
+        })?;
+        self.found.insert(key, base.clone());
+        Ok(base)
+    }
+}

@@ -1,0 +1,244 @@
+//! `--secret`, `--ssh`, `--output`, `--build-context`: values of several fields.
+
+use crate::build::exec::Secret;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// `key=value,key=value`; a field without `=` has no value.
+fn fields(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    text.split(',').map(|field| match field.split_once('=') {
+        Some((key, value)) => (key.trim(), Some(value)),
+        None => (field.trim(), None),
+    })
+}
+
+/// `id=ID[,src=FILE|,env=VARIABLE][,type=file|env]`. `variable` asks for one of
+/// the caller's.
+pub fn secret(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<(String, Secret)> {
+    let (mut id, mut source, mut env, mut kind) = (None, None, None, None);
+    for (key, value) in fields(text) {
+        let value = value.ok_or_else(|| {
+            Error::usage(format!("invalid field '{key}' must be a key=value pair"))
+        })?;
+        match key {
+            "id" => id = Some(value.to_string()),
+            "source" | "src" => source = Some(value),
+            "env" => env = Some(value),
+            "type" if matches!(value, "file" | "env") => kind = Some(value),
+            "type" => return Err(Error::usage(format!("unsupported secret type {value:?}"))),
+            _ => return Err(Error::usage(format!("unexpected key '{key}' in '{text}'"))),
+        }
+    }
+    // `type=env,src=NAME` is the old spelling.
+    if kind == Some("env") && env.is_none() {
+        env = source.take();
+    }
+    let id = id
+        .or_else(|| env.map(str::to_string))
+        .filter(|id| !id.is_empty())
+        .ok_or_else(|| Error::usage(format!("invalid secret '{text}': an id is required")))?;
+    if let Some(path) = source {
+        let path = PathBuf::from(path);
+        check_file(&path, &id)?;
+        return Ok((id, Secret::File(path)));
+    }
+    let name = env.unwrap_or(&id);
+    if let Some(value) = variable(name) {
+        return Ok((id, Secret::Variable(value)));
+    }
+    if env.is_some() {
+        return Err(Error::not_found(format!(
+            "secret {id}: the variable {name} is not set"
+        )));
+    }
+    let path = PathBuf::from(&id);
+    check_file(&path, &id)?;
+    Ok((id, Secret::File(path)))
+}
+
+fn check_file(path: &Path, id: &str) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(()),
+        Ok(_) => Err(Error::invalid(format!(
+            "secret {id}: \"{}\" is not a file",
+            path.display()
+        ))),
+        Err(e) => Err(Error::not_found(format!(
+            "secret {id}: failed to stat {}: {}",
+            path.display(),
+            crate::error::reason(&e)
+        ))),
+    }
+}
+
+/// `default`, `ID`, `ID=SOCKET`.
+pub fn agent(text: &str, own: Option<String>) -> Result<(String, PathBuf)> {
+    use std::os::unix::fs::FileTypeExt;
+    let (id, path) = match text.split_once('=') {
+        Some((id, path)) => (id, PathBuf::from(path)),
+        None => {
+            let own = own.filter(|path| !path.is_empty()).ok_or_else(|| {
+                Error::not_found(format!(
+                    "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set ({text})"
+                ))
+            })?;
+            (text, PathBuf::from(own))
+        }
+    };
+    match std::fs::metadata(&path) {
+        Ok(meta) if meta.file_type().is_socket() => Ok((id.to_string(), path)),
+        Ok(_) => Err(Error::unsupported(format!(
+            "--ssh {text}: \"{}\" is not the socket of an agent",
+            path.display()
+        ))
+        .hint("keys in files are not supported: add them to an agent by ssh-add")),
+        Err(e) => Err(Error::not_found(format!(
+            "--ssh {text}: {}: {}",
+            path.display(),
+            crate::error::reason(&e)
+        ))),
+    }
+}
+
+/// Where the result goes besides the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Into the store.
+    Image { name: Option<String> },
+    /// The files, into a directory.
+    Local(PathBuf),
+    /// The files, as an archive; `-` is standard output.
+    Tar(PathBuf),
+}
+
+/// `type=local,dest=DIR`, or a directory, or `-` for an archive.
+pub fn output(text: &str) -> Result<Output> {
+    if !text.contains('=') {
+        return Ok(match text {
+            "-" => Output::Tar("-".into()),
+            dir => Output::Local(dir.into()),
+        });
+    }
+    let (mut kind, mut dest, mut name) = (None, None, None);
+    for (key, value) in fields(text) {
+        match (key, value) {
+            ("type", Some(value)) => kind = Some(value),
+            ("dest", Some(value)) => dest = Some(value),
+            ("name", Some(value)) => name = Some(value.to_string()),
+            (key, _) => return Err(refused(&format!("--output {key}"))),
+        }
+    }
+    let needed = |dest: Option<&str>| {
+        let dest = dest.filter(|d| !d.is_empty()).map(PathBuf::from);
+        dest.ok_or_else(|| Error::usage(format!("dest is required for --output {text}")))
+    };
+    match kind {
+        Some("local") => Ok(Output::Local(needed(dest)?)),
+        Some("tar") => Ok(Output::Tar(needed(dest)?)),
+        Some("image" | "docker") if dest.is_none() => Ok(Output::Image { name }),
+        Some(kind @ ("image" | "docker" | "oci" | "registry" | "cacheonly")) => {
+            Err(refused(&format!("--output type={kind}")))
+        }
+        Some(kind) => Err(Error::usage(format!("unknown output type {kind:?}"))),
+        None => Err(Error::usage(format!("type is required for output: {text}"))),
+    }
+}
+
+/// An option that is known and does not work.
+pub fn refused(option: &str) -> Error {
+    Error::unsupported(format!("{option} is not supported"))
+}
+
+/// `NAME=VALUE` of `--build-context`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    Image(String),
+    Directory(PathBuf),
+}
+
+pub fn build_context(text: &str) -> Result<(String, Named)> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        .ok_or_else(|| {
+            Error::usage(format!("invalid context value: {text}, expected key=value"))
+        })?;
+    let named = match value.split_once("://") {
+        Some(("docker-image", image)) => Named::Image(image.to_string()),
+        Some((scheme, _)) => return Err(refused(&format!("--build-context {scheme}://"))),
+        None if value == "-" || crate::build::exec::add::is_git(value) => {
+            return Err(refused(&format!("--build-context {value}")));
+        }
+        None => Named::Directory(value.into()),
+    };
+    Ok((name.to_string(), named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets() {
+        let variable = |name: &str| (name == "TOK").then(|| "v".to_string());
+        let of = |text: &str| secret(text, &variable);
+        let file = std::env::temp_dir().join(format!("wherry-secret-{}", std::process::id()));
+        std::fs::write(&file, "x").unwrap();
+        let shown = file.display().to_string();
+        assert_eq!(
+            of(&format!("id=a,src={shown}")).unwrap(),
+            ("a".into(), Secret::File(file.clone()))
+        );
+        let value = Secret::Variable("v".into());
+        for text in ["id=a,env=TOK", "id=a,type=env,src=TOK"] {
+            assert_eq!(of(text).unwrap(), ("a".into(), value.clone()), "{text}");
+        }
+        assert_eq!(of("id=TOK").unwrap(), ("TOK".into(), value));
+        for bad in [
+            "",
+            "id=",
+            "id=a",
+            "id=a,x=y",
+            "id=a,env=NO",
+            "type=x,id=a",
+            "src=/nope",
+            "id=a,src=/",
+        ] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn outputs_and_contexts() {
+        assert_eq!(output("out").unwrap(), Output::Local("out".into()));
+        assert_eq!(output("-").unwrap(), Output::Tar("-".into()));
+        assert_eq!(
+            output("type=tar,dest=a.tar").unwrap(),
+            Output::Tar("a.tar".into())
+        );
+        assert_eq!(output("type=docker").unwrap(), Output::Image { name: None });
+        for bad in [
+            "type=oci,dest=x",
+            "type=registry",
+            "type=x",
+            "dest=x",
+            "type=local",
+            "type=docker,dest=x",
+            "type=local,dest=x,platform-split=false",
+        ] {
+            assert!(output(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            build_context("a=docker-image://b:1").unwrap(),
+            ("a".into(), Named::Image("b:1".into()))
+        );
+        assert_eq!(
+            build_context("a=dir").unwrap(),
+            ("a".into(), Named::Directory("dir".into()))
+        );
+        for bad in ["a", "=x", "a=oci-layout://x", "a=https://h/r.git", "a="] {
+            assert!(build_context(bad).is_err(), "{bad}");
+        }
+    }
+}
