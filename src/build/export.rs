@@ -112,8 +112,8 @@ pub fn files(engine: &Engine, chain: &Chain, to: &Files<'_>) -> Result<()> {
         std::thread::scope(|scope| {
             let unpacking = scope.spawn(move || {
                 let options = unpack::Options {
-                    privilege: Privilege::OneId,
                     whiteouts: false,
+                    ..unpack::Options::layer(Privilege::OneId)
                 };
                 unpack::unpack(dir, reader, Compression::None, Algorithm::Sha256, options)
             });

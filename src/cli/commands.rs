@@ -5,6 +5,7 @@ use super::build::command::BuildArgs;
 use super::build::prune::{DuArgs, PruneArgs as BuildPruneArgs};
 use super::container::attach::AttachArgs;
 use super::container::commit::CommitArgs;
+use super::container::cp::CpArgs;
 use super::container::create::CreateArgs;
 use super::container::diff::DiffArgs;
 use super::container::exec::ExecArgs;
@@ -24,10 +25,12 @@ use super::container::top::TopArgs;
 use super::container::wait::WaitArgs;
 use super::image::history::HistoryArgs;
 use super::image::import::ImportArgs;
+use super::image::load::LoadArgs;
 use super::image::ls::LsArgs as ImageLsArgs;
 use super::image::prune::PruneArgs as ImagePruneArgs;
 use super::image::pull::PullArgs;
 use super::image::rm::RmArgs as ImageRmArgs;
+use super::image::save::SaveArgs;
 use super::image::tag::TagArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs, NetworkInspectArgs};
 use super::network::connect::{ConnectArgs, DisconnectArgs};
@@ -126,6 +129,14 @@ pub static COMMANDS: &[Entry] = &[
         &["container commit", "commit"],
         &["CONTAINER [REPOSITORY[:TAG]]"],
         "Create a new image from a container's changes",
+    ),
+    Entry::of::<CpArgs>(
+        &["container cp", "cp"],
+        &[
+            "CONTAINER:SRC_PATH DEST_PATH|-",
+            "SRC_PATH|- CONTAINER:DEST_PATH",
+        ],
+        "Copy files/folders between a container and the local filesystem",
     ),
     Entry::of::<CreateArgs>(
         &["container create", "create"],
@@ -229,6 +240,16 @@ pub static COMMANDS: &[Entry] = &[
         &["image import", "import"],
         &["file|URL|- [REPOSITORY[:TAG]]"],
         "Import the contents from a tarball to create a filesystem image",
+    ),
+    Entry::of::<LoadArgs>(
+        &["image load", "load"],
+        &[""],
+        "Load an image from a tar archive or STDIN",
+    ),
+    Entry::of::<SaveArgs>(
+        &["image save", "save"],
+        &["IMAGE [IMAGE...]"],
+        "Save one or more images to a tar archive (streamed to STDOUT by default)",
     ),
     Entry::of::<ImagePruneArgs>(&["image prune"], &[""], "Remove unused images"),
     Entry::of::<InspectArgs>(

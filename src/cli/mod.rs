@@ -15,6 +15,7 @@ mod front;
 mod golden;
 mod help;
 mod image;
+mod input_file;
 pub mod inspect;
 mod network;
 mod output_file;

@@ -4,6 +4,7 @@
 pub mod attach;
 pub mod changes;
 pub mod commit;
+pub mod copy;
 pub mod create;
 pub mod disk;
 mod donor;

@@ -193,7 +193,7 @@ fn of_donor(container: &Container) -> bool {
 }
 
 /// The image's layers.
-fn layers(engine: &Engine, container: &Container) -> Result<Layers> {
+pub(super) fn layers(engine: &Engine, container: &Container) -> Result<Layers> {
     if container.rootfs.is_some() {
         return Ok(Layers::default());
     }

@@ -13,12 +13,30 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Opens `path` as if `root` were `/`. The empty path is `root` itself.
 /// `flags` gets O_CLOEXEC; mounts beneath `root` are not entered.
 pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
+    walk(root, path, flags, mode, ResolveFlag::RESOLVE_NO_XDEV)
+}
+
+/// The same, into mounts as well.
+pub fn open_across(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlag,
+    mode: Mode,
+) -> nix::Result<OwnedFd> {
+    walk(root, path, flags, mode, ResolveFlag::empty())
+}
+
+fn walk(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlag,
+    mode: Mode,
+    more: ResolveFlag,
+) -> nix::Result<OwnedFd> {
     let path = if path.is_empty() { b"." } else { path };
-    let mut how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(
-        ResolveFlag::RESOLVE_IN_ROOT
-            | ResolveFlag::RESOLVE_NO_MAGICLINKS
-            | ResolveFlag::RESOLVE_NO_XDEV,
-    );
+    let mut how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS | more);
     if flags.contains(OFlag::O_CREAT) {
         how = how.mode(mode);
     }

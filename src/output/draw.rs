@@ -89,7 +89,7 @@ impl<W: Write> Lines<W> {
         let known = self.layers.iter_mut().find(|layer| layer.id == id);
         let Some(columns) = self.columns else {
             // Only steps: bytes would fill a log.
-            let moves = matches!(phase, Phase::Downloading { .. } | Phase::Extracting { .. });
+            let moves = phase.bytes().is_some();
             let same = known.as_ref().is_some_and(|layer| layer.words == words);
             if moves || same {
                 return;
@@ -131,13 +131,14 @@ impl<W: Write> Lines<W> {
 }
 
 fn is_end(phase: Phase) -> bool {
-    matches!(phase, Phase::Downloading { current, total } | Phase::Extracting { current, total } if current >= total)
+    phase
+        .bytes()
+        .is_some_and(|(current, total)| current >= total)
 }
 
 /// ` [=====>     ]  1.2MB/3.4MB`; on a narrow terminal the figures alone.
 fn bar(phase: Phase, columns: u16) -> String {
-    let (Phase::Downloading { current, total } | Phase::Extracting { current, total }) = phase
-    else {
+    let Some((current, total)) = phase.bytes() else {
         return String::new();
     };
     if total == 0 {

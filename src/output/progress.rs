@@ -23,9 +23,42 @@ pub enum Phase {
     },
     Complete,
     AlreadyExists,
+    /// From an archive.
+    Loading {
+        current: u64,
+        total: u64,
+    },
+    /// Into an archive.
+    Saving {
+        current: u64,
+        total: u64,
+    },
+    /// Looked for at the registry.
+    Preparing,
+    Pushing {
+        current: u64,
+        total: u64,
+    },
+    Pushed,
+    /// The registry has it.
+    LayerExists,
+    /// The registry had it in another repository.
+    Mounted,
 }
 
 impl Phase {
+    /// How many bytes of how many are done, where it moves.
+    pub fn bytes(&self) -> Option<(u64, u64)> {
+        match *self {
+            Self::Downloading { current, total }
+            | Self::Extracting { current, total }
+            | Self::Loading { current, total }
+            | Self::Saving { current, total }
+            | Self::Pushing { current, total } => Some((current, total)),
+            _ => None,
+        }
+    }
+
     /// Docker's words for it.
     pub fn words(&self) -> String {
         match self {
@@ -39,6 +72,13 @@ impl Phase {
             Self::Extracting { .. } => "Extracting".into(),
             Self::Complete => "Pull complete".into(),
             Self::AlreadyExists => "Already exists".into(),
+            Self::Loading { .. } => "Loading layer".into(),
+            Self::Saving { .. } => "Saving".into(),
+            Self::Preparing => "Preparing".into(),
+            Self::Pushing { .. } => "Pushing".into(),
+            Self::Pushed => "Pushed".into(),
+            Self::LayerExists => "Layer already exists".into(),
+            Self::Mounted => "Mounted from another repository".into(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod fuse;
 pub mod init_layer;
 pub mod member;
+pub mod offline;
 pub mod overlay;
 pub mod plan;
 pub mod seccomp;

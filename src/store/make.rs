@@ -9,6 +9,7 @@ use crate::image::draft::{self, Draft};
 use crate::image::manifest::{Descriptor, OCI_MANIFEST};
 use crate::image::reference::Reference;
 use crate::text::time;
+use std::collections::HashMap;
 
 impl Store {
     /// Writes config and manifest of an image of these packed layers, lowest
@@ -43,6 +44,20 @@ impl Store {
             Ok(self.group(index).into_iter().find(|i| i.id == facts.id))
         })?;
         image.ok_or_else(|| Error::internal(format!("image {} was not stored", facts.id)))
+    }
+
+    /// How the layers of all images are packed, by their DiffIDs.
+    pub fn packed_layers(&self) -> Result<HashMap<Digest, Descriptor>> {
+        let mut packed = HashMap::new();
+        for image in self.images()? {
+            // What cannot be read is no help, and no harm.
+            let (Ok(config), Ok(manifest)) = (self.config(&image), self.manifest(&image)) else {
+                continue;
+            };
+            let layers = config.diff_ids.into_iter().zip(manifest.layers);
+            packed.extend(layers.filter(|(_, layer)| self.has_blob(&layer.digest)));
+        }
+        Ok(packed)
     }
 
     /// The image with this ID, if it is there.

@@ -37,7 +37,8 @@ struct Layer {
 /// Layers, uppermost first.
 pub struct Merged {
     layers: Vec<Layer>,
-    opaque: &'static CStr,
+    /// `None`: it is no layer, nothing in it is a mark.
+    opaque: Option<&'static CStr>,
 }
 
 /// A directory of one layer: `path` beneath `from`.
@@ -88,10 +89,21 @@ impl Merged {
     pub fn new() -> Self {
         Self {
             layers: Vec::new(),
-            opaque: match Privilege::of_this_process() {
+            opaque: Some(match Privilege::of_this_process() {
                 Privilege::Root => c"trusted.overlay.opaque",
                 _ => c"user.overlay.opaque",
-            },
+            }),
+        }
+    }
+
+    /// An ordinary directory with what is mounted in it.
+    pub fn plain(dir: OwnedFd) -> Self {
+        Self {
+            layers: vec![Layer {
+                root: Rc::new(dir),
+                marked_by_files: false,
+            }],
+            opaque: None,
         }
     }
 
@@ -129,8 +141,8 @@ impl Merged {
         };
         let mut found: BTreeMap<Vec<u8>, Node> = BTreeMap::new();
         for part in &place.parts {
-            let dir = match open(part) {
-                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => continue,
+            let dir = match self.open(part) {
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EXDEV) => continue,
                 other => Rc::new(other.context(read)?),
             };
             let position = listing.open.len();
@@ -174,7 +186,8 @@ impl Merged {
             let (name, stat) = match name.strip_prefix(WHITEOUT).filter(|_| by_files) {
                 Some(gone) => (gone, None),
                 None => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-                    Ok(stat) => (name, (!is_whiteout(&stat)).then_some(stat)),
+                    Ok(stat) if self.opaque.is_some() && is_whiteout(&stat) => (name, None),
+                    Ok(stat) => (name, Some(stat)),
                     Err(Errno::ENOENT) => continue,
                     Err(e) => return Err(e),
                 },
@@ -184,8 +197,34 @@ impl Merged {
         Ok(hides)
     }
 
+    /// Mounts belong to an ordinary directory only, and the kernel's own file
+    /// systems to none.
+    fn open(&self, part: &Beneath) -> nix::Result<OwnedFd> {
+        use nix::sys::statfs::{self, fstatfs};
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let (from, path) = (part.from.as_fd(), &part.path);
+        if self.opaque.is_some() {
+            return rooted::open(from, path, flags, Mode::empty());
+        }
+        let dir = rooted::open_across(from, path, flags, Mode::empty())?;
+        let kind = fstatfs(&dir)?.filesystem_type();
+        let kernels = [
+            statfs::PROC_SUPER_MAGIC,
+            statfs::SYSFS_MAGIC,
+            statfs::CGROUP2_SUPER_MAGIC,
+            statfs::DEVPTS_SUPER_MAGIC,
+        ];
+        if !path.is_empty() && kernels.contains(&kind) {
+            return Err(Errno::EXDEV);
+        }
+        Ok(dir)
+    }
+
     fn is_opaque(&self, dir: &OwnedFd) -> nix::Result<bool> {
-        match xattr::get(dir, self.opaque) {
+        let Some(opaque) = self.opaque else {
+            return Ok(false);
+        };
+        match xattr::get(dir, opaque) {
             Ok(value) => Ok(value.as_deref() == Some(b"y")),
             // A file system without attributes has no marks.
             Err(Errno::ENOTSUP) => Ok(false),
@@ -249,11 +288,6 @@ impl Listing {
             parts: node.at.iter().map(part).collect(),
         }
     }
-}
-
-fn open(part: &Beneath) -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
-    rooted::open(part.from.as_fd(), &part.path, flags, Mode::empty())
 }
 
 fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {

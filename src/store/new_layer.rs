@@ -85,6 +85,7 @@ impl Store {
                 let options = pack::Options {
                     deletions: true,
                     strip: true,
+                    ..pack::Options::default()
                 };
                 let packed = pack(&tree, &mut plain, options)?;
                 drop(tree);
@@ -147,7 +148,7 @@ impl Store {
         let (reader, writer) = io::pipe().context(|| "cannot make a pipe")?;
         let options = pack::Options {
             deletions: true,
-            strip: false,
+            ..pack::Options::default()
         };
         let (packed, unpacked) = std::thread::scope(|scope| {
             let unpacking =

@@ -91,10 +91,7 @@ impl Staging {
         compression: Compression,
         algorithm: Algorithm,
     ) -> Result<(Unpacked, Digest)> {
-        let options = Options {
-            privilege: Privilege::of_this_process(),
-            whiteouts: true,
-        };
+        let options = Options::layer(Privilege::of_this_process());
         let diff = self.dir.join(DIFF);
         make_dir(&diff, 0o755)?;
         let root = open_dir(&diff)?;

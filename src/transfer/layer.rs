@@ -1,6 +1,7 @@
 //! One layer on its way from the registry into the store: written as a blob
 //! and unpacked from the same stream.
 
+use super::report::{Report, Reported};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Compression, Descriptor, Digest};
 use crate::output::progress::{Phase, Progress};
@@ -9,10 +10,7 @@ use crate::store::{BlobWriter, Store};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
-
-/// How often progress is reported at most.
-const REPORT_EVERY: Duration = Duration::from_millis(100);
+use std::time::Duration;
 
 pub struct Layer {
     /// As it is packed in the registry.
@@ -25,6 +23,10 @@ impl Layer {
     /// What users see: the beginning of the blob's digest.
     pub fn name(&self) -> &str {
         self.blob.digest.short()
+    }
+
+    fn report<'a>(&self, progress: &'a dyn Progress, phase: fn(u64, u64) -> Phase) -> Report<'a> {
+        Report::new(self.name(), self.blob.size, progress, phase)
     }
 
     pub fn is_here(&self, store: &Store) -> bool {
@@ -70,7 +72,7 @@ fn from_store(layer: &Layer, store: &Store, progress: &dyn Progress) -> Result<(
     let file = store.open_blob(&layer.blob.digest)?;
     let mut input = Reported {
         inner: file,
-        report: Report::new(layer, progress, |current, total| Phase::Extracting {
+        report: layer.report(progress, |current, total| Phase::Extracting {
             current,
             total,
         }),
@@ -133,7 +135,7 @@ fn stream_in<'a>(
         },
         source: client.blob(&layer.blob, writer.len(), watch),
         writer,
-        report: Report::new(layer, progress, |current, total| Phase::Downloading {
+        report: layer.report(progress, |current, total| Phase::Downloading {
             current,
             total,
         }),
@@ -197,62 +199,5 @@ impl Read for Stream<'_> {
             self.report.finish();
         }
         Ok(n)
-    }
-}
-
-struct Reported<'a, R> {
-    inner: R,
-    report: Report<'a>,
-}
-
-impl<R: Read> Read for Reported<'_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.report.advance(n);
-        Ok(n)
-    }
-}
-
-/// Tells how far a layer is, but not too often.
-struct Report<'a> {
-    name: String,
-    progress: &'a dyn Progress,
-    phase: fn(u64, u64) -> Phase,
-    current: u64,
-    total: u64,
-    last: Option<Instant>,
-    finished: bool,
-}
-
-impl<'a> Report<'a> {
-    fn new(layer: &Layer, progress: &'a dyn Progress, phase: fn(u64, u64) -> Phase) -> Self {
-        Self {
-            name: layer.name().to_owned(),
-            progress,
-            phase,
-            current: 0,
-            total: layer.blob.size,
-            last: None,
-            finished: false,
-        }
-    }
-
-    fn advance(&mut self, n: usize) {
-        self.current += n as u64;
-        if self.last.is_none_or(|last| last.elapsed() >= REPORT_EVERY) {
-            self.last = Some(Instant::now());
-            self.progress
-                .layer(&self.name, (self.phase)(self.current, self.total));
-        }
-    }
-
-    /// The download is done; what follows is unpacking.
-    fn finish(&mut self) {
-        if !std::mem::replace(&mut self.finished, true) {
-            let (current, total) = (self.current, self.total);
-            self.progress.layer(&self.name, Phase::DownloadComplete);
-            self.progress
-                .layer(&self.name, Phase::Extracting { current, total });
-        }
     }
 }

@@ -2,4 +2,7 @@
 
 pub mod import;
 mod layer;
+pub mod load;
 pub mod pull;
+mod report;
+pub mod save;

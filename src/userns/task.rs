@@ -28,6 +28,33 @@ where
     T: Serialize + DeserializeOwned,
     F: FnOnce() -> Result<T>,
 {
+    start(paths, work)?.finish()
+}
+
+/// Work that a child is doing.
+pub struct Running<T> {
+    reply: std::fs::File,
+    pidfd: OwnedFd,
+    gives: std::marker::PhantomData<T>,
+}
+
+impl<T: DeserializeOwned> Running<T> {
+    /// Waits for its end.
+    pub fn finish(mut self) -> Result<T> {
+        let mut text = Vec::new();
+        let got = self.reply.read_to_end(&mut text);
+        let ended = pidfd::reap(&self.pidfd);
+        got.context(|| "cannot hear from the worker")?;
+        parse(&text, ended.map_or(255, pidfd::Ended::status))
+    }
+}
+
+/// As [`run`], but the caller goes on meanwhile.
+pub fn start<T, F>(paths: &Paths, work: F) -> Result<Running<T>>
+where
+    T: Serialize,
+    F: FnOnce() -> Result<T>,
+{
     let maps = Maps::of_caller()?;
     let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).context(|| "cannot make a pipe")?;
     match Userns::find_passing(paths, &maps)?.fork()?.0 {
@@ -38,11 +65,11 @@ where
         }
         Entered::Parent { pidfd, .. } => {
             drop(write);
-            let mut text = Vec::new();
-            let got = std::fs::File::from(read).read_to_end(&mut text);
-            let ended = pidfd::reap(&pidfd);
-            got.context(|| "cannot hear from the worker")?;
-            parse(&text, ended.map_or(255, pidfd::Ended::status))
+            Ok(Running {
+                reply: read.into(),
+                pidfd,
+                gives: std::marker::PhantomData,
+            })
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Images out: made from containers, moved as files, compared.
 
+mod copied;
 mod made;
+mod moved;
 
 use super::support::env::{Env, run};
 

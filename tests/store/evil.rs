@@ -207,6 +207,9 @@ fn a_race_for_the_parent_stays_inside() {
     }
     std::os::unix::fs::symlink(&canary.dir, target.join("link")).unwrap();
     let options = wherry::store::unpack::Options {
+        owners: wherry::store::unpack::Owners::Archive,
+        prefix: Vec::new(),
+        in_use: false,
         privilege: wherry::store::unpack::Privilege::of_this_process(),
         whiteouts: true,
     };
@@ -218,7 +221,7 @@ fn a_race_for_the_parent_stays_inside() {
             &tar[..],
             Compression::None,
             wherry::image::digest::Algorithm::Sha256,
-            options,
+            options.clone(),
         );
     }
     assert!(attack.stop() > 100, "the attacker did not get to run");

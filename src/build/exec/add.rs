@@ -168,8 +168,8 @@ fn unpack_into(
     let root =
         crate::fs::rooted::open_dir(target.root, &dir).context(|| "cannot open the target")?;
     let options = unpack::Options {
-        privilege: Privilege::of_this_process(),
         whiteouts: false,
+        ..unpack::Options::layer(Privilege::of_this_process())
     };
     unpack::unpack(root.as_fd(), file, compression, Algorithm::Sha256, options).map(drop)
 }
@@ -182,7 +182,7 @@ fn archive(file: &mut File) -> Result<Option<Compression>> {
     file.rewind().context(read)?;
     let compression = Compression::detect(&start);
     let mut block = Vec::new();
-    let Ok(plain) = unpack::plain(&start[..], compression) else {
+    let Ok(plain) = unpack::decoder(&start[..], compression) else {
         return Ok(None);
     };
     // The beginning of a compressed file ends early: what came counts.

@@ -231,8 +231,8 @@ fn of_stream(
     // Owners of a context mean nothing: all files are the caller's.
     task::run(&engine.paths, || {
         let options = unpack::Options {
-            privilege: Privilege::OneId,
             whiteouts: false,
+            ..unpack::Options::layer(Privilege::OneId)
         };
         let archive = start.as_slice().chain(stream);
         unpack::unpack(

@@ -1,16 +1,16 @@
 //! `wherry import`.
 
 use crate::cli::container::commit::new_name;
-use crate::cli::{Front, Verb, stdout};
+use crate::cli::{Front, Verb, input_file, stdout};
 use crate::config::Proxies;
 use crate::engine::Engine;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::registry::{self, Options};
 use crate::transfer::import::{ImportRequest, import};
 use crate::userns::task;
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 
 #[derive(clap::Args)]
 pub struct ImportArgs {
@@ -25,12 +25,16 @@ pub struct ImportArgs {
     platform: Option<Platform>,
     #[arg(required = true, value_name = "file|URL|-")]
     source: String,
+    // As many as come, as Docker says when there is none; one is taken.
     #[arg(value_name = "REPOSITORY[:TAG]")]
-    name: Option<String>,
+    names: Vec<String>,
 }
 
 impl Verb for ImportArgs {
     fn run(self, _front: &Front) -> Result<u8> {
+        if let [_, unknown, ..] = &self.names[..] {
+            return Err(Error::invalid(format!("unknown argument \"{unknown}\"")));
+        }
         let message = match self.message.is_empty() {
             true => format!("Imported from {}", self.source),
             false => self.message,
@@ -39,7 +43,7 @@ impl Verb for ImportArgs {
             changes: self.change,
             message,
             platform: self.platform,
-            name: new_name(self.name.as_deref(), "import")?,
+            name: new_name(self.names.first().map(String::as_str), "import")?,
         };
         let engine = Engine::open()?;
         let store = engine.store()?;
@@ -68,19 +72,11 @@ impl Source {
         if registry::is_url(text) {
             return Ok(Self::Address(text.to_owned()));
         }
-        if text != "-" {
-            return File::open(text)
-                .map(Self::Open)
-                .context(|| format!("open {text}"));
-        }
-        let input = std::io::stdin();
-        if input.is_terminal() {
-            return Err(Error::invalid("cannot read an archive from a terminal")
-                .hint("name a file, or redirect standard input"));
-        }
-        let input = std::os::fd::AsFd::as_fd(&input).try_clone_to_owned();
-        let input = input.context(|| "cannot use standard input")?;
-        Ok(Self::Open(input.into()))
+        let file = match text {
+            "-" => input_file::stdin()?,
+            path => input_file::open(path)?,
+        };
+        Ok(Self::Open(file))
     }
 
     fn open(self, options: &Options) -> Result<Box<dyn Read>> {

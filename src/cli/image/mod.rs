@@ -2,8 +2,10 @@
 
 pub mod history;
 pub mod import;
+pub mod load;
 pub mod ls;
 pub mod prune;
 pub mod pull;
 pub mod rm;
+pub mod save;
 pub mod tag;

@@ -113,7 +113,7 @@ impl Request<'_> {
 }
 
 /// Moving lines on a terminal, plain ones elsewhere, none with `quiet`.
-fn progress<W>(out: W, quiet: bool) -> Box<dyn Progress>
+pub fn progress<W>(out: W, quiet: bool) -> Box<dyn Progress>
 where
     W: std::io::Write + IsTerminal + std::os::fd::AsFd + Send + 'static,
 {

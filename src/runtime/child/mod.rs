@@ -50,6 +50,11 @@ pub fn start(plan: &mut Plan, streams: Streams, sync: &ChildEnd) -> ! {
     clone::exit(1)
 }
 
+/// The container's files alone, in a mount namespace of the caller's own.
+pub fn files(plan: &Plan) -> Result<OwnedFd, Failure> {
+    tree::files(plan)
+}
+
 /// A further process, in a child that has joined the container's namespaces.
 pub fn join(process: &mut super::plan::Process, streams: Streams, sync: &ChildEnd) -> ! {
     let Err(failure) = become_member(process, streams, sync);

@@ -12,10 +12,16 @@ use nix::sys::stat::Mode;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Mounts the root and attaches it on the staging directory.
+/// Mounts the root and attaches it on the staging directory. What the kernel
+/// refuses to make the parent makes.
 pub fn attach(plan: &Plan, sync: &ChildEnd) -> Done<OwnedFd> {
+    attach_or(plan, &|refusal| instead(refusal, sync))
+}
+
+/// The same with another way out; without one, only what the kernel makes.
+pub fn attach_or(plan: &Plan, instead: &dyn Fn(Errno) -> Done<OwnedFd>) -> Done<OwnedFd> {
     match &plan.root {
-        Root::Overlay { native: false, .. } => stage(plan, instead(Errno::EOPNOTSUPP, sync)?),
+        Root::Overlay { native: false, .. } => stage(plan, instead(Errno::EOPNOTSUPP)?),
         Root::Overlay {
             lower: Lower::Joined {
                 directory, options, ..
@@ -25,12 +31,12 @@ pub fn attach(plan: &Plan, sync: &ChildEnd) -> Done<OwnedFd> {
             nix::unistd::chdir(directory.as_c_str()).at(Step::Root)?;
             match mount::overlay(&plan.staging, options) {
                 Ok(()) => open_staging(plan),
-                Err(errno) => stage(plan, instead(errno, sync)?),
+                Err(errno) => stage(plan, instead(errno)?),
             }
         }
         Root::Overlay { .. } => match layered(&plan.root) {
             Ok(root) => stage(plan, root),
-            Err(errno) => stage(plan, instead(errno, sync)?),
+            Err(errno) => stage(plan, instead(errno)?),
         },
         Root::Directory(path) => stage(plan, directory(path).at(Step::Root)?),
     }

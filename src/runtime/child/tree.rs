@@ -32,6 +32,25 @@ pub fn build(plan: &Plan, sync: &ChildEnd) -> Done<Built> {
     Ok(built)
 }
 
+/// The root and what the user mounts in it of the host: no file system of the
+/// kernel's, nothing that is made anew.
+pub fn files(plan: &Plan) -> Done<OwnedFd> {
+    mount::set_root_propagation(libc::MS_REC | libc::MS_PRIVATE).at(Step::Propagation)?;
+    let root = root::attach_or(plan, &|errno| Err(errno).at(Step::Root))?;
+    for (i, step) in plan.steps.iter().enumerate() {
+        match step {
+            TreeStep::Mount(m) if m.follow && !matches!(m.source, Source::New { .. }) => {
+                put(m, root.as_fd()).item(Step::Tree, i)?;
+            }
+            _ => {}
+        }
+    }
+    if plan.read_only_root {
+        root::make_read_only(&root)?;
+    }
+    Ok(root)
+}
+
 fn take(step: &TreeStep, built: &mut Built) -> nix::Result<()> {
     let root = built.root.as_fd();
     match step {

@@ -7,7 +7,7 @@ mod header;
 mod sparse;
 
 pub use gzip::Gzip;
-pub use header::{Header, REGULAR, write_end, write_padding};
+pub use header::{DIRECTORY, Header, REGULAR, write_end, write_padding};
 
 use super::merged::{Listing, Merged, Node};
 use super::unpack::shown;
@@ -22,8 +22,14 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// What stands in front of all names, without a slash at its end.
+    pub prefix: Vec<u8>,
+    /// The root has an entry, whatever its mode.
+    pub root_entry: bool,
+    /// Whom everything belongs to, instead of those who have it.
+    pub owner: Option<(u32, u32)>,
     /// What the uppermost layer says is gone is said, too (`.wh.` entries of
     /// the OCI image-spec, "Representing Changes"). Else it is just not there.
     pub deletions: bool,
@@ -44,27 +50,44 @@ pub struct Packed {
 
 /// Writes all of `tree`, and the end of the archive.
 pub fn pack(tree: &Merged, out: &mut impl Write, options: Options) -> Result<Packed> {
-    let mut packer = Packer {
-        out,
-        options,
-        links: HashMap::new(),
-        buffer: vec![0; 256 << 10],
-        packed: Packed::default(),
-    };
+    let mut packer = Packer::new(out, options);
     let mut waiting = vec![tree.root()];
     while let Some(place) = waiting.pop() {
         let Some(listing) = tree.list(&place)? else {
             continue;
         };
-        packer.directory(&place.path, &listing)?;
+        packer.directory(&packer.named(&place.path), &listing)?;
         for node in listing.nodes.iter().filter(|node| !node.is_dir()) {
-            let path = listing.path(node);
+            let path = packer.named(&listing.path(node));
             packer
                 .node(&path, &listing, node)
                 .map_err(|e| e.within(format!("cannot pack \"{}\"", shown(&path))))?;
         }
         let below = listing.nodes.iter().rev().filter(|node| node.is_dir());
         waiting.extend(below.map(|node| listing.below(node)));
+    }
+    write_end(packer.out).map_err(unwritten)?;
+    Ok(packer.packed)
+}
+
+/// A thing that is no directory, opened.
+pub enum Item {
+    File(File),
+    /// Anything else, with the target of a symbolic link.
+    Other(FileStat, Vec<u8>),
+}
+
+/// Writes one thing under this name, and the end of the archive.
+pub fn pack_item(
+    item: Item,
+    name: &[u8],
+    out: &mut impl Write,
+    options: Options,
+) -> Result<Packed> {
+    let mut packer = Packer::new(out, options);
+    match item {
+        Item::File(file) => packer.file(name, file)?,
+        Item::Other(stat, link) => packer.special(name, &stat, &link)?,
     }
     write_end(packer.out).map_err(unwritten)?;
     Ok(packer.packed)
@@ -91,13 +114,33 @@ struct Packer<'a, W> {
     packed: Packed,
 }
 
-impl<W: Write> Packer<'_, W> {
+impl<'w, W: Write> Packer<'w, W> {
+    fn new(out: &'w mut W, options: Options) -> Self {
+        Self {
+            out,
+            options,
+            links: HashMap::new(),
+            buffer: vec![0; 256 << 10],
+            packed: Packed::default(),
+        }
+    }
+
+    /// A path of the tree as the archive has it.
+    fn named(&self, path: &[u8]) -> Vec<u8> {
+        match (self.options.prefix.as_slice(), path) {
+            (b"", path) => path.to_vec(),
+            (prefix, b"") => prefix.to_vec(),
+            (prefix, path) => [prefix, b"/", path].concat(),
+        }
+    }
+
     fn directory(&mut self, path: &[u8], listing: &Listing) -> Result<()> {
         let stat = fstat(listing.own()).context(|| "cannot read a directory")?;
         let records = self.attributes(listing.own())?;
         let is_root = path.is_empty();
         // What every reader gives a root that is not in the archive.
-        let ordinary = (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid) == (0o755, 0, 0);
+        let ordinary = !self.options.root_entry
+            && (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid) == (0o755, 0, 0);
         if !is_root || !ordinary || !records.is_empty() {
             let path = match is_root {
                 true => b"./".to_vec(),
@@ -123,22 +166,29 @@ impl<W: Write> Packer<'_, W> {
             return Ok(());
         };
         let dir = listing.dir(node);
-        let mut header = described(path, &stat);
-        let target;
-        header.flag = match stat.st_mode & libc::S_IFMT {
+        match stat.st_mode & libc::S_IFMT {
             _ if self.options.deletions && node.name.starts_with(b".wh.") => {
                 self.packed.left_out += 1;
-                return Ok(());
+                Ok(())
             }
-            libc::S_IFREG => return self.regular(path, dir, &node.name),
-            libc::S_IFLNK => {
-                target = match readlinkat(dir, node.name.as_slice()) {
-                    Err(Errno::ENOENT | Errno::EINVAL) => return Ok(()),
-                    other => other.context(|| "cannot read the link")?,
-                };
-                header.link = target.as_encoded_bytes();
-                header::SYMLINK
-            }
+            libc::S_IFREG => self.regular(path, dir, &node.name),
+            libc::S_IFLNK => match readlinkat(dir, node.name.as_slice()) {
+                Err(Errno::ENOENT | Errno::EINVAL) => Ok(()),
+                target => {
+                    let target = target.context(|| "cannot read the link")?;
+                    self.special(path, &stat, target.as_encoded_bytes())
+                }
+            },
+            _ => self.special(path, &stat, b""),
+        }
+    }
+
+    /// What has no content.
+    fn special(&mut self, path: &[u8], stat: &FileStat, link: &[u8]) -> Result<()> {
+        let mut header = described(path, stat);
+        header.link = link;
+        header.flag = match stat.st_mode & libc::S_IFMT {
+            libc::S_IFLNK => header::SYMLINK,
             libc::S_IFIFO => header::FIFO,
             libc::S_IFCHR => header::CHAR_DEVICE,
             libc::S_IFBLK => header::BLOCK_DEVICE,
@@ -152,11 +202,14 @@ impl<W: Write> Packer<'_, W> {
 
     fn regular(&mut self, path: &[u8], dir: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let mut file = match openat(dir, name, flags, Mode::empty()) {
+        match openat(dir, name, flags, Mode::empty()) {
             // Gone, or replaced by a link, since the directory was read.
-            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO) => return Ok(()),
-            other => File::from(other.context(|| "cannot open it")?),
-        };
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO) => Ok(()),
+            other => self.file(path, File::from(other.context(|| "cannot open it")?)),
+        }
+    }
+
+    fn file(&mut self, path: &[u8], mut file: File) -> Result<()> {
         let stat = fstat(&file).context(|| "cannot read it")?;
         if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
             return Ok(());
@@ -258,7 +311,17 @@ impl<W: Write> Packer<'_, W> {
 
     fn header(&mut self, header: &Header<'_>) -> Result<()> {
         self.packed.entries += 1;
-        header.write(self.out).map_err(unwritten)
+        let owned = self.options.owner.map(|(uid, gid)| Header {
+            uid,
+            gid,
+            records: header.records.clone(),
+            ..*header
+        });
+        owned
+            .as_ref()
+            .unwrap_or(header)
+            .write(self.out)
+            .map_err(unwritten)
     }
 
     /// pax records of the attributes that belong to the file; takes away those

@@ -11,7 +11,8 @@ mod tarball;
 mod tree;
 
 pub use decode::decoder;
-pub(super) use name::shown;
+pub use name::{normal, shown};
+pub use tarball::{Entry, Kind, Tarball};
 
 use crate::error::{Error, Result};
 use crate::image::digest::{Algorithm, Digest, Hasher};
@@ -55,12 +56,42 @@ impl Privilege {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+/// Whom the files are to belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owners {
+    /// Whom the archive says.
+    Archive,
+    /// This process.
+    Caller,
+    Given(u32, u32),
+}
+
+#[derive(Debug, Clone)]
 pub struct Options {
     pub privilege: Privilege,
+    pub owners: Owners,
+    /// The directory below the root that everything goes into; it has to be
+    /// there. Links within the root are followed on the way.
+    pub prefix: Vec<u8>,
+    /// The root is in use: what is mounted in it belongs to it, and neither
+    /// does a file replace a directory nor the reverse.
+    pub in_use: bool,
     /// `.wh.` names are deletions, as in image layers. Otherwise they are
     /// ordinary files.
     pub whiteouts: bool,
+}
+
+impl Options {
+    /// For a layer in a directory of its own.
+    pub fn layer(privilege: Privilege) -> Self {
+        Self {
+            privilege,
+            owners: Owners::Archive,
+            prefix: Vec::new(),
+            in_use: false,
+            whiteouts: true,
+        }
+    }
 }
 
 /// What an archive amounted to.
@@ -99,7 +130,7 @@ pub fn unpack(
             .spawn_scoped(scope, move || make_files(root, receiver, options))
             .map_err(|e| Error::internal(format!("cannot start a thread: {e}")))?;
         let mut hasher = Hasher::new(algorithm);
-        let decoded = decode::run(compressed, compression, &mut hasher, sender);
+        let decoded = decode::run(compressed, compression, Some(&mut hasher), sender);
         let made = files
             .join()
             .map_err(|_| Error::internal("the unpacking thread died"))?;
@@ -114,9 +145,35 @@ pub fn unpack(
     })
 }
 
-/// The plain stream of a compressed one.
-pub fn plain<'a>(input: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {
-    decode::decoder(input, compression)
+/// Hands the entries of an archive of files (not of a layer) to `read`, in
+/// their order, and then reads the stream to its end.
+pub fn read_archive<T>(
+    compressed: impl Read + Send,
+    compression: Compression,
+    read: impl FnOnce(&mut Tarball<decode::Receiver>) -> Result<T>,
+) -> Result<T> {
+    let (sender, receiver) = decode::channel();
+    std::thread::scope(|scope| {
+        let decoding = std::thread::Builder::new()
+            .name("decode".into())
+            .spawn_scoped(scope, move || {
+                decode::run(compressed, compression, None, sender)
+            })
+            .map_err(|e| Error::internal(format!("cannot start a thread: {e}")))?;
+        let mut tarball = Tarball::new(receiver);
+        let value = read(&mut tarball);
+        let rest = value.is_ok().then(|| tarball.skip_to_end());
+        drop(tarball);
+        let decoded = decoding
+            .join()
+            .map_err(|_| Error::internal("the decoding thread died"))?;
+        match (decoded, value, rest) {
+            // Its reader sees a broken stream as an archive that ends early.
+            (Err(decode::Stop::Failed(e)), ..) => Err(e),
+            (_, Ok(_), Some(Err(e))) => Err(e),
+            (_, value, _) => value,
+        }
+    })
 }
 
 fn make_files(

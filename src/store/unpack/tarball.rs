@@ -306,6 +306,13 @@ impl<R: Read> Tarball<R> {
         Ok(text)
     }
 
+    /// Reads what follows the archive's end mark.
+    pub fn skip_to_end(&mut self) -> Result<()> {
+        io::copy(&mut self.input, &mut io::sink())
+            .map(drop)
+            .map_err(|e| broken(&e))
+    }
+
     fn skip_rest(&mut self) -> Result<()> {
         let rest = self.remaining + self.padding;
         (self.remaining, self.padding) = (0, 0);

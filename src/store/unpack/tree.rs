@@ -5,7 +5,7 @@
 
 use super::name::{self, Role, shown};
 use super::tarball::{Entry, Kind, Tarball};
-use super::{Options, Privilege, Unpacked};
+use super::{Options, Owners, Privilege, Unpacked};
 use crate::error::{Context, Error, Result};
 use crate::fs::rooted;
 use crate::host::Need;
@@ -81,6 +81,12 @@ impl<'a> Tree<'a> {
             true => name::role(&path)?,
             false => Role::Plain,
         };
+        let last = name::split(&path).1;
+        if self.options.in_use && last.is_empty() {
+            // It was there before; only what is put into it is meant.
+            return Ok(());
+        }
+        let path = self.placed(&path);
         let (parent, last) = name::split(&path);
         let made = match role {
             Role::Ignored => Ok(()),
@@ -90,6 +96,15 @@ impl<'a> Tree<'a> {
             Role::Plain => self.plain(entry, &path, data),
         };
         made.map_err(|e| e.within(format!("cannot unpack \"{}\"", shown(&entry.path))))
+    }
+
+    /// Where a path of the archive is below the root.
+    fn placed(&self, path: &[u8]) -> Vec<u8> {
+        match (self.options.prefix.as_slice(), path) {
+            (b"", path) => path.to_vec(),
+            (prefix, b"") => prefix.to_vec(),
+            (prefix, path) => [prefix, b"/", path].concat(),
+        }
     }
 
     /// Gives the directories their times.
@@ -178,15 +193,8 @@ impl<'a> Tree<'a> {
             Kind::BlockDevice => mknodat(dir, last, SFlag::S_IFBLK, perm, device(entry))?,
             Kind::Directory | Kind::HardLink => unreachable!("made elsewhere"),
         }
-        let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-        self.owner(entry, || {
-            fchownat(
-                dir,
-                last,
-                Some(uid),
-                Some(gid),
-                AtFlags::AT_SYMLINK_NOFOLLOW,
-            )
+        self.owner(entry, |uid, gid| {
+            fchownat(dir, last, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
         })?;
         let time = time_of(entry);
         utimensat(dir, last, &time, &time, UtimensatFlags::NoFollowSymlink)?;
@@ -268,6 +276,12 @@ impl<'a> Tree<'a> {
                     fchmod(&fd, mode).context(|| "cannot set mode")?;
                     fd
                 } else {
+                    if self.options.in_use {
+                        return Err(Error::conflict(format!(
+                            "cannot overwrite non-directory \"/{}\" with directory",
+                            shown(path)
+                        )));
+                    }
                     // A deletion and a new directory of that name: nothing of
                     // the layers below may show in it.
                     opaque = self.options.whiteouts && is_whiteout(&there);
@@ -288,7 +302,7 @@ impl<'a> Tree<'a> {
     }
 
     fn hard_link(&mut self, entry: &Entry, path: &[u8]) -> Result<()> {
-        let target = name::normal(&entry.link)?;
+        let target = self.placed(&name::normal(&entry.link)?);
         if self.skipped.contains(&target) {
             self.unpacked.devices_skipped += 1;
             self.skipped.insert(path.to_vec());
@@ -411,7 +425,11 @@ impl<'a> Tree<'a> {
         if let Some(dir) = self.dirs.get(path) {
             return Ok(Rc::clone(dir));
         }
-        let dir = Rc::new(rooted::open_dir(self.root, path)?);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let dir = Rc::new(match self.options.in_use {
+            true => rooted::open_across(self.root, path, flags, Mode::empty())?,
+            false => rooted::open(self.root, path, flags, Mode::empty())?,
+        });
         self.remember(path, Rc::clone(&dir));
         Ok(dir)
     }
@@ -471,6 +489,13 @@ impl<'a> Tree<'a> {
 
     /// Takes away what a later entry of the same name replaces.
     fn clear(&mut self, dir: &OwnedFd, path: &[u8]) -> Result<()> {
+        let last = name::split(path).1;
+        if self.options.in_use && is_kind(&self.stat(dir, last)?, libc::S_IFDIR) {
+            return Err(Error::conflict(format!(
+                "cannot overwrite directory \"/{}\" with non-directory",
+                shown(path)
+            )));
+        }
         // Open directories may lie beneath it or have been reached through it.
         self.dirs.clear();
         self.dir_times.remove(path);
@@ -486,8 +511,7 @@ impl<'a> Tree<'a> {
     /// Owner, special bits and attributes, in the order in which the kernel
     /// does not take them away again (chown clears setuid and capabilities).
     fn fd_metadata(&mut self, fd: BorrowedFd<'_>, entry: &Entry) -> Result<()> {
-        let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
-        self.owner(entry, || fchown(fd, Some(uid), Some(gid)))?;
+        self.owner(entry, |uid, gid| fchown(fd, uid, gid))?;
         if entry.mode & 0o7000 != 0 {
             fchmod(fd, Mode::from_bits_truncate(entry.mode)).context(|| "cannot set mode")?;
         }
@@ -507,11 +531,20 @@ impl<'a> Tree<'a> {
         self.fd_metadata(fd, entry)
     }
 
-    fn owner(&mut self, entry: &Entry, chown: impl Fn() -> nix::Result<()>) -> Result<()> {
-        if self.own == Some((entry.uid, entry.gid)) {
+    fn owner(
+        &mut self,
+        entry: &Entry,
+        chown: impl Fn(Option<Uid>, Option<Gid>) -> nix::Result<()>,
+    ) -> Result<()> {
+        let (uid, gid) = match self.options.owners {
+            Owners::Archive => (entry.uid, entry.gid),
+            Owners::Given(uid, gid) => (uid, gid),
+            Owners::Caller => return Ok(()),
+        };
+        if self.own == Some((uid, gid)) {
             return Ok(());
         }
-        match chown() {
+        match chown(Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
             Ok(()) => Ok(()),
             Err(Errno::EINVAL | Errno::EPERM) if self.options.privilege == Privilege::OneId => {
                 self.unpacked.owners_ignored += 1;
