@@ -26,6 +26,7 @@ pub mod record;
 pub mod registry;
 pub mod runtime;
 pub mod store;
+pub mod volume;
 // L3
 pub mod engine;
 pub mod monitor;

@@ -59,6 +59,10 @@ impl Paths {
     pub fn layers(&self) -> PathBuf {
         self.data.join("layers")
     }
+    /// Layers of names that give an image's files other owners.
+    pub fn shifted(&self) -> PathBuf {
+        self.data.join("shifted")
+    }
     pub fn containers(&self) -> PathBuf {
         self.data.join(&self.containers)
     }
@@ -69,9 +73,25 @@ impl Paths {
     pub fn build(&self) -> PathBuf {
         self.data.join("build")
     }
+    /// There when a container's layer has the owners that the container sees,
+    /// because fuse-overlayfs gives them others as it goes.
+    pub fn owners_by_fuse(&self, id: &str) -> PathBuf {
+        self.container(id).join("owners-by-fuse")
+    }
     /// One file per container name; its content is the container's ID.
     pub fn names(&self) -> PathBuf {
         self.data.join("names")
+    }
+    /// One directory per volume, named as it.
+    pub fn volumes(&self) -> PathBuf {
+        self.data.join("volumes")
+    }
+    pub fn volume(&self, name: &str) -> PathBuf {
+        self.data.join("volumes").join(name)
+    }
+    /// What is mounted of a volume.
+    pub fn volume_data(&self, name: &str) -> PathBuf {
+        self.volume(name).join("_data")
     }
     /// Volatile files of a container: hosts, hostname, resolv.conf.
     pub fn run_container(&self, id: &str) -> PathBuf {

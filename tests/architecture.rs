@@ -25,8 +25,12 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("text", "error"),
     ("fs", "error"),
     ("sys", "error"),
+    // Extended attributes of what is copied.
+    ("fs", "sys"),
     // What an error advises.
     ("error", "host"),
+    // Who uses a volume stands in the containers' records.
+    ("volume", "record"),
     // registries.conf speaks of image references.
     ("config", "image"),
     // A step of a build is a container.

@@ -22,3 +22,4 @@ mod shells;
 mod store;
 mod support;
 mod system;
+mod volumes;

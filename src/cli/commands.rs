@@ -47,6 +47,12 @@ use super::system::info::InfoArgs;
 use super::system::prune::PruneArgs as SystemPruneArgs;
 use super::system::version::VersionArgs;
 use super::verb::Entry;
+use super::volume::create::CreateArgs as VolumeCreateArgs;
+use super::volume::inspect::InspectArgs as VolumeInspectArgs;
+use super::volume::ls::LsArgs as VolumeLsArgs;
+use super::volume::prune::PruneArgs as VolumePruneArgs;
+use super::volume::rm::RmArgs as VolumeRmArgs;
+use super::volume::update::UpdateArgs as VolumeUpdateArgs;
 
 /// A management command.
 pub struct Noun {
@@ -79,6 +85,10 @@ pub static NOUNS: &[Noun] = &[
     Noun {
         name: "system",
         about: "Manage wherry",
+    },
+    Noun {
+        name: "volume",
+        about: "Manage volumes",
     },
 ];
 
@@ -255,7 +265,7 @@ pub static COMMANDS: &[Entry] = &[
     Entry::of::<InspectArgs>(
         &["inspect"],
         &["NAME|ID [NAME|ID...]"],
-        "Return low-level information on containers and images",
+        "Return low-level information on containers, images, networks and volumes",
     ),
     Entry::of::<ContainerInspectArgs>(
         &["container inspect"],
@@ -310,5 +320,23 @@ pub static COMMANDS: &[Entry] = &[
     .common(),
     Entry::of::<SystemPruneArgs>(&["system prune"], &[""], "Remove unused data"),
     Entry::of::<DfArgs>(&["system df"], &[""], "Show disk usage"),
+    Entry::of::<VolumeCreateArgs>(&["volume create"], &["[VOLUME]"], "Create a volume"),
+    Entry::of::<VolumeInspectArgs>(
+        &["volume inspect"],
+        &["VOLUME [VOLUME...]"],
+        "Display detailed information on one or more volumes",
+    ),
+    Entry::of::<VolumeLsArgs>(&["volume ls", "volume list"], &[""], "List volumes"),
+    Entry::of::<VolumePruneArgs>(&["volume prune"], &[""], "Remove unused local volumes"),
+    Entry::of::<VolumeRmArgs>(
+        &["volume rm", "volume remove"],
+        &["VOLUME [VOLUME...]"],
+        "Remove one or more volumes",
+    ),
+    Entry::of::<VolumeUpdateArgs>(
+        &["volume update"],
+        &["VOLUME"],
+        "Update a volume (cluster volumes only)",
+    ),
     Entry::of::<VersionArgs>(&["version"], &[""], "Show the version information").common(),
 ];

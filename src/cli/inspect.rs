@@ -1,5 +1,6 @@
 //! `wherry inspect`, `container inspect`, `image inspect`.
 
+use crate::cli::volume::inspect as volume;
 use crate::cli::{Front, Verb, report, stdout};
 use crate::container::network::operate;
 use crate::container::{images, inspect};
@@ -76,15 +77,16 @@ impl Verb for InspectArgs {
             "container" => &|engine, name| inspect::inspect(engine, name, self.size),
             "image" => &|engine, name| image(engine, name, self.size, front),
             "network" => &|engine, name| operate::inspect(engine, name),
-            kind @ ("volume" | "plugin" | "config" | "node" | "secret" | "service" | "task") => {
+            "volume" => &volume::find,
+            kind @ ("plugin" | "config" | "node" | "secret" | "service" | "task") => {
                 return Err(
                     Error::unsupported(format!("--type {kind} is not supported"))
-                        .hint("there are containers, images and networks"),
+                        .hint("there are containers, images, networks and volumes"),
                 );
             }
             kind => {
                 return Err(Error::invalid(format!("unknown type: \"{kind}\""))
-                    .hint("there are containers, images and networks"));
+                    .hint("there are containers, images, networks and volumes"));
             }
         };
         show(front, &self.names, self.format.as_deref(), find)
@@ -117,7 +119,7 @@ fn image(engine: &Engine, name: &str, size: bool, front: &Front) -> Result<Value
     Ok(document)
 }
 
-/// A container, else an image, else a network.
+/// A container, else an image, else a network, else a volume.
 fn any(engine: &Engine, name: &str, size: bool, front: &Front) -> Result<Value> {
     let missing = |e: &Error| e.kind() == Kind::NotFound || e.kind() == Kind::Invalid;
     match inspect::inspect(engine, name, size) {
@@ -129,16 +131,22 @@ fn any(engine: &Engine, name: &str, size: bool, front: &Front) -> Result<Value> 
         found => return found,
     }
     match operate::inspect(engine, name) {
-        Err(e) if missing(&e) => Err(Error::not_found(format!("No such object: {name}"))),
+        Err(e) if missing(&e) => {}
+        found => return found,
+    }
+    match volume::find(engine, name) {
+        Err(e) if e.kind() == Kind::NotFound => {
+            Err(Error::not_found(format!("No such object: {name}")))
+        }
         found => found,
     }
 }
 
-type Find<'a> = dyn Fn(&Engine, &str) -> Result<Value> + 'a;
+pub type Find<'a> = dyn Fn(&Engine, &str) -> Result<Value> + 'a;
 
 /// What is found goes to standard output, what is not to standard error; then
 /// the status is 1.
-fn show(front: &Front, names: &[String], format: Option<&str>, find: &Find<'_>) -> Result<u8> {
+pub fn show(front: &Front, names: &[String], format: Option<&str>, find: &Find<'_>) -> Result<u8> {
     let format = format.unwrap_or_default();
     let template = match format {
         "" | "json" => None,

@@ -29,6 +29,7 @@ mod status;
 pub mod stdout;
 mod system;
 mod verb;
+mod volume;
 
 pub use confirm::confirm;
 pub use filter::filter;

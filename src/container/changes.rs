@@ -43,7 +43,7 @@ pub fn changes(engine: &Engine, wanted: &str) -> Result<Vec<(Kind, Vec<u8>)>> {
     let store = engine.store()?;
     // JSON has no bytes: each becomes the character of its number.
     let found = task::run(&engine.paths, || {
-        let written = files::written(store, &upper)?;
+        let written = files::written(store, &upper, files::layout(&engine.paths, &container))?;
         let original = files::original(engine, &container)?;
         let found = compare(&written, &original)?.into_iter();
         Ok(found

@@ -13,6 +13,7 @@ use crate::record::containers;
 use crate::store::{Image, NewLayer, Source, Store};
 use crate::sys::signal;
 use crate::text::time;
+use crate::userns::layout::Layout;
 use crate::userns::task;
 use serde_json::{Map, Value};
 use std::os::unix::fs::MetadataExt;
@@ -84,7 +85,7 @@ pub fn commit(engine: &Engine, wanted: &str, request: &CommitRequest) -> Result<
     let layer = match files::upper(paths, &container) {
         Some(upper) => {
             let frozen = freeze(paths, &id, &now, request.pause, &mut warnings)?;
-            let layer = layer(engine, &upper)?;
+            let layer = layer(engine, &upper, files::layout(paths, &container))?;
             drop(frozen);
             Some(layer)
         }
@@ -164,14 +165,14 @@ fn freeze<'a>(
     }
 }
 
-fn layer(engine: &Engine, upper: &Path) -> Result<NewLayer> {
+fn layer(engine: &Engine, upper: &Path, layout: Layout) -> Result<NewLayer> {
     let inode = || std::fs::symlink_metadata(upper).map(|meta| (meta.dev(), meta.ino()));
     let before = inode().context(|| "cannot read the container's layer")?;
     let store = engine.store()?;
     let layer = task::run(&engine.paths, || {
         // While the container is frozen, its command holds signals back.
         let _ = signal::unblock_all();
-        store.add_layer(Source::Copied(upper))
+        store.add_layer(Source::Copied(upper, layout))
     })?;
     // A container with `--rm` may have ended and gone under our hands.
     match inode() {

@@ -1,6 +1,7 @@
 //! Making a container: the image's settings and the user's joined into one
 //! record that never changes.
 
+use super::fill::Volumes;
 use super::network::endpoints;
 use super::plan::namespaces::{self, Namespaces};
 use super::plan::security;
@@ -10,11 +11,12 @@ use crate::fs::lock::Lock;
 use crate::fs::replace::Durability;
 use crate::image::config::ImageConfig;
 use crate::record::container::{Config, Container, Healthcheck, HostConfig, State, VERSION};
-use crate::record::containers::New;
+use crate::record::containers::{self, New};
 use crate::record::endpoint::Endpoint;
 use crate::store::Image;
 use crate::sys::procfs::Process;
 use crate::text::{id, name, time};
+use crate::userns::layout::Layout;
 use crate::userns::monitors::{Entry, Role};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -80,19 +82,22 @@ pub fn create(
         !request.config.exposed_ports.is_empty(),
     )?;
     let mut container = record(&request, image)?;
+    container.ids = super::ids::layout(engine, &mut container, donor.as_ref())?;
     if let Some(donor) =
         donor.filter(|_| namespaces::container_of(&container.host_config.network_mode).is_some())
     {
         container.config.hostname = donor.config.hostname;
     }
-    container.inherited = super::inherit::mounts(&engine.paths, &container.host_config)?;
+    container.mounts = super::mounts::resolve(engine, &container.host_config, &container.config)?;
     // Everything that can be wrong is found before anything is written.
     check(&container)?;
+    let volumes = Volumes::hold_named(engine, &container)?;
     let mut new = New::begin(&engine.paths, &container.id)?;
     let name = claim_name(&mut new, request.name.as_deref())?;
-    let state = State {
+    let mut state = State {
         version: VERSION,
         name,
+        volumes_ready: !super::volumes::has_any(&container),
         starter: request.run.then(Process::me),
         networks,
         ..State::default()
@@ -103,6 +108,14 @@ pub fn create(
         Durability::Durable
     };
     let lock = new.finish(&container, &state, durability)?;
+    let lock = match make_volumes(engine, &container, volumes, &mut state) {
+        Ok(()) => lock,
+        Err(e) => {
+            // As if it had not been tried.
+            let _ = super::remove::discard(engine, &container.id, &state.name, lock, true);
+            return Err(e);
+        }
+    };
     if let Some(cidfile) = cidfile {
         cidfile.finish(&container.id)?;
     }
@@ -112,6 +125,27 @@ pub fn create(
         lock,
         starter,
     })
+}
+
+/// Killed meanwhile, it leaves a container whose start does it over.
+fn make_volumes(
+    engine: &Engine,
+    container: &Container,
+    volumes: Volumes,
+    state: &mut State,
+) -> Result<()> {
+    if state.volumes_ready {
+        return Ok(());
+    }
+    volumes
+        .and_anonymous(engine, container)?
+        .fill(engine, container)?;
+    state.volumes_ready = true;
+    let durability = match container.host_config.auto_remove {
+        true => Durability::Passing,
+        false => Durability::Fast,
+    };
+    containers::write_state(&engine.paths, &container.id, state, durability)
 }
 
 /// Joins what was asked for and what the image says.
@@ -163,7 +197,8 @@ fn record(request: &CreateRequest, image: Option<(&Image, &ImageConfig)>) -> Res
             .unwrap_or_default(),
         config,
         host_config: host,
-        inherited: Vec::new(),
+        ids: Layout::default(),
+        mounts: Vec::new(),
     })
 }
 
@@ -190,6 +225,10 @@ fn join_image(config: &mut Config, image: &ImageConfig) {
     }
     if config.working_dir.is_empty() {
         config.working_dir = of_image.working_dir().clone().unwrap_or_default();
+    }
+    for path in of_image.volumes().iter().flatten() {
+        let volumes = config.volumes.get_or_insert_default();
+        volumes.entry(path.clone()).or_default();
     }
     for (key, value) in of_image.labels().iter().flatten() {
         config

@@ -2,6 +2,7 @@
 //! the data root.
 
 use super::list::{self, Summary, Which};
+use super::volumes;
 use crate::engine::Engine;
 use crate::error::{Context, Kind, Result};
 use crate::fs::usage;
@@ -9,6 +10,8 @@ use crate::image::digest::Digest;
 use crate::record::container::Status;
 use crate::store::{Filters, Image};
 use crate::userns::task;
+use crate::volume::users::Users;
+use crate::volume::{self, Volume};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +34,15 @@ pub struct ContainerUse {
     pub bytes: u64,
 }
 
+/// A volume and the bytes of its files.
+#[derive(Debug)]
+pub struct VolumeUse {
+    pub volume: Volume,
+    pub bytes: u64,
+    /// How many containers have it.
+    pub users: usize,
+}
+
 #[derive(Debug)]
 pub struct DiskUse {
     pub images: Vec<ImageUse>,
@@ -42,6 +54,7 @@ pub struct DiskUse {
     pub containers_bytes: u64,
     /// What removing the containers that do not run would free.
     pub containers_reclaimable: u64,
+    pub volumes: Vec<VolumeUse>,
 }
 
 /// Counts everything. The caller must have one thread: files of other users
@@ -63,7 +76,10 @@ pub fn measure(engine: &Engine) -> Result<DiskUse> {
             files.insert(path, bytes);
         }
     }
-    let images_bytes = disk(&images_dir)? + dir_and(&engine.paths.layers(), &layers);
+    let shifted = below(engine, &engine.paths.shifted())?;
+    let images_bytes = disk(&images_dir)?
+        + dir_and(&engine.paths.layers(), &layers)
+        + dir_and(&engine.paths.shifted(), &shifted);
     let containers_bytes =
         dir_and(&engine.paths.containers(), &containers) + disk(&engine.paths.names())?;
     files.extend(layers);
@@ -119,7 +135,23 @@ pub fn measure(engine: &Engine) -> Result<DiskUse> {
         containers_reclaimable: stopped.map(|c| c.bytes).sum(),
         containers,
         containers_bytes,
+        volumes: volumes(engine)?,
     })
+}
+
+fn volumes(engine: &Engine) -> Result<Vec<VolumeUse>> {
+    let all = volume::all(&engine.paths)?;
+    let sizes = volumes::measure(engine, &all)?;
+    let users = Users::read(&engine.paths)?;
+    Ok(all
+        .into_iter()
+        .zip(sizes)
+        .map(|(volume, bytes)| VolumeUse {
+            users: users.of(&volume.name).len(),
+            volume,
+            bytes,
+        })
+        .collect())
 }
 
 impl ContainerUse {

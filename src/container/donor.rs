@@ -10,9 +10,13 @@ use crate::record::container::{Container, HostConfig, Status};
 use crate::record::containers;
 use crate::sys::clone::{self, Fork};
 use crate::sys::{cmsg, mount, ns, pidfd};
+use crate::volume::users::{self, Users};
+use crate::volume::{self, driver};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A running container to be joined.
@@ -110,17 +114,57 @@ fn open(engine: &Engine, id: &str, host: &HostConfig) -> Result<Donor> {
 
 /// A detached copy of its /dev/shm, which goes with its IPC namespace.
 pub fn shared_memory(donor: &Donor) -> Result<OwnedFd> {
-    let failed = || format!("cannot share /dev/shm of container {}", donor.id);
+    mounted(&donor.init, c"/dev/shm")
+        .context(|| format!("cannot share /dev/shm of container {}", donor.id))
+}
+
+/// Mounts of volumes that are file systems of their own (`type=tmpfs`), from
+/// the containers that have mounted them already, by name: all of a volume's
+/// containers share one.
+pub fn volumes(engine: &Engine, container: &Container) -> Result<HashMap<String, OwnedFd>> {
+    let mut found = HashMap::new();
+    let mut users = None;
+    for name in users::names(container) {
+        let volume = volume::get(&engine.paths, &name)?;
+        if !matches!(driver::backing(&volume)?, driver::Backing::Mounted { .. }) {
+            continue;
+        }
+        let users: &Users = match &users {
+            Some(users) => users,
+            None => users.insert(Users::read(&engine.paths)?),
+        };
+        let others = users.of(&name).iter().filter(|id| **id != container.id);
+        let mount = others.filter_map(|id| volume_of(engine, id, &name)).next();
+        found.extend(mount.map(|mount| (name, mount)));
+    }
+    Ok(found)
+}
+
+/// The volume as a running container has it.
+fn volume_of(engine: &Engine, id: &str, name: &str) -> Option<OwnedFd> {
+    let container = containers::config(&engine.paths, id).ok()?;
+    let now = state::started(engine, id).ok()?;
+    if !matches!(now.status, Status::Running | Status::Paused) {
+        return None;
+    }
+    let points = container.mounts.iter().filter(|point| point.name == name);
+    let point = points.max_by_key(|point| point.rw)?;
+    let init = kill::open_init(id, &now).ok()?;
+    let path = CString::new(point.destination.as_str()).ok()?;
+    mounted(&init, &path).ok()
+}
+
+/// What is mounted at a path of a container.
+fn mounted(init: &OwnedFd, path: &CStr) -> nix::Result<OwnedFd> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
         SockType::SeqPacket,
         None,
         SockFlag::SOCK_CLOEXEC,
-    )
-    .context(failed)?;
-    match clone::fork().context(failed)? {
+    )?;
+    match clone::fork()? {
         Fork::Child => {
-            let answer = match copy(&donor.init) {
+            let answer = match copy(init, path) {
                 Ok(mount) => cmsg::send(theirs.as_fd(), &[0], &[mount.as_fd()]),
                 Err(errno) => cmsg::send(theirs.as_fd(), &(errno as i32).to_ne_bytes(), &[]),
             };
@@ -130,7 +174,7 @@ pub fn shared_memory(donor: &Donor) -> Result<OwnedFd> {
             drop(theirs);
             let answer = receive(ours.as_fd());
             let _ = pidfd::reap(&child);
-            answer.context(failed)
+            answer
         }
     }
 }
@@ -146,7 +190,7 @@ fn receive(socket: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
 }
 
 /// In a child: what the container has mounted there, by no link of its making.
-fn copy(init: &OwnedFd) -> nix::Result<OwnedFd> {
+fn copy(init: &OwnedFd, path: &CStr) -> nix::Result<OwnedFd> {
     match ns::join(init, libc::CLONE_NEWUSER | libc::CLONE_NEWNS) {
         // Root's container is in our own user namespace.
         Err(Errno::EINVAL) => ns::join(init, libc::CLONE_NEWNS)?,
@@ -155,8 +199,8 @@ fn copy(init: &OwnedFd) -> nix::Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let shm = openat2(nix::fcntl::AT_FDCWD, c"/dev/shm", how)?;
-    mount::clone_tree(shm.as_fd(), c"", false)
+    let found = openat2(nix::fcntl::AT_FDCWD, path, how)?;
+    mount::clone_tree(found.as_fd(), c"", false)
 }
 
 /// The donor's hosts, hostname and resolv.conf, where its network is shared.

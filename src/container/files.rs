@@ -9,6 +9,7 @@ use crate::paths::Paths;
 use crate::record::container::Container;
 use crate::runtime::init_layer;
 use crate::store::{Merged, Store};
+use crate::userns::layout::Layout;
 use std::path::{Path, PathBuf};
 
 /// The layer that the container writes to; `None` when it has never run.
@@ -17,10 +18,18 @@ pub fn upper(paths: &Paths, container: &Container) -> Option<PathBuf> {
     upper.is_dir().then_some(upper)
 }
 
+/// Whose ids the files of that layer have.
+pub fn layout(paths: &Paths, container: &Container) -> Layout {
+    match paths.owners_by_fuse(&container.id).exists() {
+        true => Layout::Same,
+        false => container.ids,
+    }
+}
+
 /// What the container has written, alone.
-pub fn written(store: &Store, upper: &Path) -> Result<Merged> {
+pub fn written(store: &Store, upper: &Path, layout: Layout) -> Result<Merged> {
     let mut tree = Merged::new();
-    tree.add(upper, store.marks_are_files(upper)?)?;
+    tree.add_of(upper, store.marks_are_files(upper)?, layout)?;
     Ok(tree)
 }
 
@@ -41,7 +50,7 @@ pub fn all(engine: &Engine, container: &Container) -> Result<Merged> {
     }
     let store = engine.store()?;
     let mut tree = match upper(&engine.paths, container) {
-        Some(upper) => written(store, &upper)?,
+        Some(upper) => written(store, &upper, layout(&engine.paths, container))?,
         None => Merged::new(),
     };
     store.add_layers(&mut tree, &layers(container)?)?;

@@ -195,7 +195,6 @@ impl Test {
             Self::Since(time) => summary.asked.created > *time,
             Self::Volume(text) => summary
                 .mounts()
-                .iter()
                 .any(|(source, target)| source == text || target == text),
             Self::Network(name) => summary.networks().contains(&name.as_str()),
             Self::Publish(range, protocol) => summary.ports().iter().any(|p| {

@@ -92,6 +92,7 @@ fn free(engine: &Engine, sweep: fn(&Store) -> Result<u64>) -> Result<u64> {
         true => sweep(store)?,
         false => task::run(&engine.paths, || sweep(store))?,
     };
+    crate::runtime::shift::sweep(&engine.paths);
     Ok(blobs + layers)
 }
 
@@ -124,8 +125,10 @@ fn layers_in_use(engine: &Engine) -> Result<Vec<Digest>> {
         match containers::config(&engine.paths, &id) {
             Err(e) if e.kind() == Kind::NotFound => {}
             config => {
-                for layer in config?.layers {
-                    layers.push(Digest::parse(&layer)?);
+                let config = config?;
+                let mounted = config.mounts.iter().flat_map(|point| &point.layers);
+                for layer in config.layers.iter().chain(mounted) {
+                    layers.push(Digest::parse(layer)?);
                 }
             }
         }

@@ -7,12 +7,14 @@ use crate::engine::Engine;
 use crate::error::{Context, Result};
 use crate::logs;
 use crate::paths::Paths;
-use crate::record::container::{Container, Mount, State, Status};
+use crate::record::container::{Container, MountPoint, State, Status};
 use crate::record::containers;
 use crate::record::endpoint::Endpoint;
 use crate::record::health::Health;
+use crate::record::mount::Kind;
 use crate::runtime::fuse;
 use crate::text::time;
+use crate::volume::driver;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -147,7 +149,7 @@ fn document(
         all["SizeRw"] = sizes.writable.into();
         all["SizeRootFs"] = sizes.total.into();
     }
-    all["Mounts"] = mounts(container);
+    all["Mounts"] = mounts(paths, container);
     all["Config"] = config(container)?;
     all["NetworkSettings"] = network(container, state);
     if let Some(descriptor) = &container.image_manifest_descriptor {
@@ -250,53 +252,33 @@ fn graph(paths: &Paths, container: &Container) -> Value {
     json!({"Data": data, "Name": "overlay2"})
 }
 
-fn mounts(container: &Container) -> Value {
-    let host = &container.host_config;
-    let binds = host
-        .binds
+fn mounts(paths: &Paths, container: &Container) -> Value {
+    container
+        .mounts
         .iter()
-        .flatten()
-        .filter_map(|bind| from_bind(bind));
-    let mounts = host.mounts.iter().chain(&container.inherited);
-    binds.chain(mounts.map(from_mount)).collect()
+        .map(|point| mount(paths, point))
+        .collect()
 }
 
-fn from_bind(bind: &str) -> Option<Value> {
-    let mut parts = bind.splitn(3, ':');
-    let (source, target) = (parts.next()?, parts.next()?);
-    let mode = parts.next().unwrap_or_default();
-    let words: Vec<&str> = mode.split(',').collect();
-    let propagation = words
-        .iter()
-        .find(|w| w.ends_with("private") || w.ends_with("shared") || w.ends_with("slave"));
-    Some(json!({
-        "Type": "bind",
-        "Source": source,
-        "Destination": target,
-        "Mode": mode,
-        "RW": !words.contains(&"ro"),
-        "Propagation": propagation.unwrap_or(&"rprivate"),
-    }))
-}
-
-fn from_mount(mount: &Mount) -> Value {
-    let given = mount
-        .bind_options
-        .as_ref()
-        .map(|o| o.propagation.as_str())
-        .filter(|p| !p.is_empty());
-    let propagation = match mount.kind.as_str() {
-        "bind" => given.unwrap_or("rprivate"),
-        _ => "",
-    };
-    json!({
-        "Type": mount.kind,
-        "Source": mount.source,
-        "Destination": mount.target,
-        "Mode": "",
-        "RW": !mount.read_only,
-        "Propagation": propagation,
-    })
+/// Docker's `MountPoint`: `Name` and `Driver` are those of volumes.
+fn mount(paths: &Paths, point: &MountPoint) -> Value {
+    let mut all = Map::new();
+    let mut add = |name: &str, value: Value| all.insert(name.into(), value);
+    add("Type", point.kind.word().into());
+    if point.kind == Kind::Volume {
+        add("Name", point.name.as_str().into());
+        add("Source", json!(paths.volume_data(&point.name)));
+    } else {
+        add("Source", point.source.as_str().into());
+    }
+    add("Destination", point.destination.as_str().into());
+    if point.kind == Kind::Volume {
+        add("Driver", driver::LOCAL.into());
+    }
+    add("Mode", point.mode.as_str().into());
+    add("RW", point.rw.into());
+    add("Propagation", point.propagation.as_str().into());
+    Value::Object(all)
 }
 
 fn network(container: &Container, state: &State) -> Value {
@@ -407,7 +389,7 @@ mod tests {
     fn every_setting_of_the_record_is_shown() {
         let mut host = HostConfig {
             init: Some(true),
-            mounts: vec![Mount::default()],
+            mounts: vec![crate::record::mount::Mount::default()],
             ..HostConfig::default()
         };
         for map in [&mut host.annotations, &mut host.tmpfs, &mut host.sysctls] {
@@ -432,12 +414,37 @@ mod tests {
     }
 
     #[test]
-    fn binds() {
-        let shown = from_bind("/a:/b:ro,z,rslave").unwrap();
-        assert_eq!(
-            (&shown["RW"], &shown["Propagation"], &shown["Mode"]),
-            (&json!(false), &json!("rslave"), &json!("ro,z,rslave"))
+    fn mounts_as_docker_shows_them() {
+        let paths = Paths::at("/data", "/run");
+        let volume = mount(
+            &paths,
+            &MountPoint {
+                kind: Kind::Volume,
+                name: "v1".into(),
+                destination: "/x".into(),
+                mode: "z".into(),
+                rw: true,
+                ..MountPoint::default()
+            },
         );
-        assert_eq!(from_bind("/a:/b").unwrap()["Propagation"], "rprivate");
+        assert_eq!(
+            volume.to_string(),
+            "{\"Type\":\"volume\",\"Name\":\"v1\",\"Source\":\"/data/volumes/v1/_data\",\
+             \"Destination\":\"/x\",\"Driver\":\"local\",\"Mode\":\"z\",\"RW\":true,\"Propagation\":\"\"}"
+        );
+        let bind = mount(
+            &paths,
+            &MountPoint {
+                source: "/a".into(),
+                destination: "/b".into(),
+                propagation: "rprivate".into(),
+                ..MountPoint::default()
+            },
+        );
+        assert_eq!(
+            bind.to_string(),
+            "{\"Type\":\"bind\",\"Source\":\"/a\",\"Destination\":\"/b\",\"Mode\":\"\",\
+             \"RW\":false,\"Propagation\":\"rprivate\"}"
+        );
     }
 }

@@ -9,8 +9,9 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::image::reference::Reference;
 use crate::paths::Paths;
-use crate::record::container::{Healthcheck, Mount, State, Status, VERSION};
+use crate::record::container::{Healthcheck, State, Status, VERSION};
 use crate::record::health::{self, Health};
+use crate::record::mount::Kind;
 use crate::record::{containers, names};
 use crate::text::{id, time};
 use jiff::Timestamp;
@@ -37,6 +38,17 @@ pub struct Asked {
     pub platform: String,
     pub config: AskedConfig,
     pub host_config: AskedHost,
+    pub mounts: Vec<AskedMount>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AskedMount {
+    #[serde(rename = "Type")]
+    kind: Kind,
+    name: String,
+    source: String,
+    destination: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,8 +64,6 @@ pub struct AskedConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct AskedHost {
-    pub binds: Option<Vec<String>>,
-    pub mounts: Vec<Mount>,
     pub network_mode: String,
 }
 
@@ -344,28 +354,21 @@ impl Summary {
         ports::all(&self.state.ports, exposed)
     }
 
-    /// Source and target of every bind mount.
-    pub fn mounts(&self) -> Vec<(String, String)> {
-        let binds = self
-            .asked
-            .host_config
-            .binds
-            .iter()
-            .flatten()
-            .filter_map(|bind| {
-                let (source, rest) = bind.split_once(':')?;
-                let target = rest.split_once(':').map_or(rest, |(target, _)| target);
-                Some((source.to_string(), target.to_string()))
-            });
-        let mounts = self
-            .asked
-            .host_config
-            .mounts
-            .iter()
-            .filter(|m| m.kind == "bind");
-        binds
-            .chain(mounts.map(|m| (m.source.clone(), m.target.clone())))
-            .collect()
+    /// What is mounted: its name or path on the host, and where.
+    pub fn mounts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.asked.mounts.iter().map(|point| {
+            let what = match point.kind {
+                Kind::Volume => &point.name,
+                _ => &point.source,
+            };
+            (what.as_str(), point.destination.as_str())
+        })
+    }
+
+    /// How many volumes it has.
+    pub fn volumes(&self) -> usize {
+        let kinds = self.asked.mounts.iter().map(|point| point.kind);
+        kinds.filter(|kind| *kind == Kind::Volume).count()
     }
 
     /// The networks it is in, by name.

@@ -101,7 +101,7 @@ pub fn prune(engine: &Engine, filters: &Filters) -> Result<Pruned> {
     list::measure(engine, &mut candidates)?;
     let mut pruned = Pruned::default();
     for Summary { id, sizes, .. } in candidates {
-        match remove::remove(engine, &id, false) {
+        match remove::remove(engine, &id, false, false) {
             Ok(()) => {
                 pruned.reclaimed += sizes.writable;
                 pruned.ids.push(id);

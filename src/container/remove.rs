@@ -13,8 +13,9 @@ use crate::text::id::short;
 use crate::userns::monitors::{Entry, Role};
 use std::path::{Path, PathBuf};
 
-/// Removes the container; with `force` it is killed first.
-pub fn remove(engine: &Engine, wanted: &str, force: bool) -> Result<()> {
+/// Removes the container; with `force` it is killed first. With `volumes` its
+/// anonymous volumes go, too, as they always do with `--rm`.
+pub fn remove(engine: &Engine, wanted: &str, force: bool, volumes: bool) -> Result<()> {
     let paths = &engine.paths;
     super::sweep::sweep(engine);
     let id = containers::find(paths, wanted)?;
@@ -50,7 +51,7 @@ pub fn remove(engine: &Engine, wanted: &str, force: bool) -> Result<()> {
             "cannot remove container \"/{}\": container is paused and must be unpaused first",
             now.name
         ))),
-        _ => discard(engine, &id, &now.name, lock),
+        _ => discard(engine, &id, &now.name, lock, volumes),
     }
 }
 
@@ -80,10 +81,10 @@ fn kill_now(engine: &Engine, id: &str) -> Result<()> {
 
 /// Both halves of removal; `lock` is the container's. Killed between them, or
 /// failing, it leaves a sign for the next command.
-pub fn discard(engine: &Engine, id: &str, name: &str, lock: Lock) -> Result<()> {
+pub fn discard(engine: &Engine, id: &str, name: &str, lock: Lock, volumes: bool) -> Result<()> {
     // No sign is no reason to keep the container.
     let sign = Entry::add(&engine.paths.monitors(), Role::Starter).ok();
-    let done = hide_and_destroy(engine, id, name, lock);
+    let done = hide_and_destroy(engine, id, name, lock, volumes);
     // Removed by its monitor meanwhile is removed.
     if done.as_ref().is_err_and(|e| e.kind() != Kind::NotFound) {
         std::mem::forget(sign);
@@ -91,16 +92,34 @@ pub fn discard(engine: &Engine, id: &str, name: &str, lock: Lock) -> Result<()> 
     done
 }
 
-fn hide_and_destroy(engine: &Engine, id: &str, name: &str, lock: Lock) -> Result<()> {
+fn hide_and_destroy(
+    engine: &Engine,
+    id: &str,
+    name: &str,
+    lock: Lock,
+    volumes: bool,
+) -> Result<()> {
+    if volumes {
+        containers::mark_volumes(&engine.paths, id)?;
+    }
     let gone = containers::hide(&engine.paths, id, name)?;
     let _ = std::fs::remove_dir_all(engine.paths.run_container(id));
     crate::network::uplink::stop(&gone);
     remove_cgroup(&gone, id);
     drop(lock);
+    remove_volumes(engine, &gone)?;
     if nothing_of_others(&gone) && containers::destroy(&gone).is_ok() {
         return Ok(());
     }
     crate::userns::task::run(&engine.paths, || containers::destroy(&gone))
+}
+
+/// The anonymous volumes of a hidden container, where they are to go with it.
+pub fn remove_volumes(engine: &Engine, gone: &Path) -> Result<()> {
+    match containers::hidden_with_volumes(gone) {
+        Some(container) => super::volumes::remove_anonymous(engine, &container),
+        None => Ok(()),
+    }
 }
 
 /// A process that was killed at the wrong moment has not removed it, or not

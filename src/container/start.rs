@@ -1,23 +1,26 @@
 //! Starting a container that exists.
 
+use super::fill::Volumes;
 use super::network::endpoints::Leases;
 use super::plan::namespaces::{Whose, container_of};
-use super::plan::{Layers, Shared};
+use super::plan::{Layers, Material, Shared};
 use super::{donor, network, plan, state};
 use crate::cgroup::limits::Limits;
 use crate::cgroup::{Place, devices};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Kind as ErrorKind, Result};
 use crate::host::Need;
 use crate::image::digest::Digest;
-use crate::monitor::job::Job;
+use crate::monitor::job::{Given, Job};
 use crate::monitor::protocol::Attach;
 use crate::monitor::spawn::{self, Client};
 use crate::record::container::{Container, State, Status};
 use crate::record::containers;
+use crate::record::mount::Kind;
 use crate::runtime::beside::Join;
 use crate::userns::enter::Userns;
 use crate::userns::map::Maps;
+use crate::volume::chown;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -39,8 +42,9 @@ pub struct Launched {
 /// Starts the container `wanted` names, attached to those of its streams.
 pub fn start(engine: &Engine, wanted: &str, size: (u16, u16), attach: Attach) -> Result<Started> {
     let id = containers::find(&engine.paths, wanted)?;
+    let volumes = unready(engine, &id)?;
     let _lock = containers::lock(&engine.paths, &id)?;
-    let now = state::settle(&engine.paths, &id)?;
+    let mut now = state::settle(&engine.paths, &id)?;
     match now.status {
         Status::Created | Status::Exited => {}
         // As Docker: one between two runs counts as one that runs.
@@ -58,8 +62,22 @@ pub fn start(engine: &Engine, wanted: &str, size: (u16, u16), attach: Attach) ->
         }
     }
     let container = containers::config(&engine.paths, &id)?;
+    if let Some(volumes) = volumes {
+        volumes.fill(engine, &container)?;
+        now.volumes_ready = true;
+    }
     let way = Way::prepare(engine)?;
     launch(engine, container, now, size, attach, way).map(Started::Now)
+}
+
+/// The volumes of a container whose making was killed before it had them.
+fn unready(engine: &Engine, id: &str) -> Result<Option<Volumes>> {
+    if containers::state(&engine.paths, id)?.volumes_ready {
+        return Ok(None);
+    }
+    let container = containers::config(&engine.paths, id)?;
+    let named = Volumes::hold_named(engine, &container)?;
+    named.and_anonymous(engine, &container).map(Some)
 }
 
 /// The user namespace to start in, which may still be on its way: prepared
@@ -113,9 +131,9 @@ pub fn launch_changed(
     container.host_config.console_size = [size.0, size.1];
     network::add_environment(engine, &mut container)?;
     let Way { maps, userns } = way;
-    let layers = layers(engine, &container)?;
+    let material = material(engine, &container)?;
     let (shared, donor) = shared(engine, &container, maps.is_some())?;
-    let plan = plan::build(&engine.paths, &container, &layers, maps.as_ref(), shared)?;
+    let plan = plan::build(&engine.paths, &container, &material, maps.as_ref(), shared)?;
     let mut leases = Leases::new(&engine.paths, &container.id);
     let mut network = network::Attachment::prepare(engine, &container, &state, &mut leases)?;
     let cgroup = make_cgroup(&container)?;
@@ -125,6 +143,9 @@ pub fn launch_changed(
         plan,
         user: container.config.user.clone(),
         group_add: container.host_config.group_add.clone().unwrap_or_default(),
+        volumes: container.mounts.iter().any(|point| point.anonymous),
+        given: given(engine, &container)?,
+        ids: container.ids,
         open_stdin: container.config.open_stdin,
         stdin_once: container.config.stdin_once,
         attach,
@@ -192,13 +213,54 @@ fn of_donor(container: &Container) -> bool {
     container_of(&container.host_config.network_mode).is_some()
 }
 
-/// The image's layers.
-pub(super) fn layers(engine: &Engine, container: &Container) -> Result<Layers> {
-    if container.rootfs.is_some() {
-        return Ok(Layers::default());
+/// What the container's root and mounts are made of.
+pub(super) fn material(engine: &Engine, container: &Container) -> Result<Material> {
+    let of_images = container
+        .mounts
+        .iter()
+        .filter(|point| point.kind == Kind::Image);
+    Ok(Material {
+        layers: match container.rootfs {
+            Some(_) => Layers::default(),
+            None => layers(engine, &container.layers)?,
+        },
+        images: of_images
+            .map(|point| layers(engine, &point.layers))
+            .collect::<Result<_>>()?,
+        mounted: donor::volumes(engine, container)?,
+    })
+}
+
+/// What `:U` gives to the container's user.
+fn given(engine: &Engine, container: &Container) -> Result<Vec<Given>> {
+    let mut all = Vec::new();
+    for point in container.mounts.iter().filter(|point| point.chowns) {
+        let path = match point.kind {
+            Kind::Volume => engine.paths.volume_data(&point.name),
+            _ => std::fs::canonicalize(&point.source)
+                .context(|| format!("cannot give \"{}\" away", point.source))?,
+        };
+        if point.kind == Kind::Bind && chown::is_kept(&path) {
+            return Err(Error::new(
+                ErrorKind::Denied,
+                format!(
+                    "\"{}\" cannot be given to the container's user: the host needs it as it is",
+                    path.display()
+                ),
+            )
+            .hint("leave out the U of the mount, or bind a directory below"));
+        }
+        all.push(Given {
+            path,
+            subpath: point.subpath.clone(),
+        });
     }
-    let diff_ids = container
-        .layers
+    Ok(all)
+}
+
+/// An image's layers, lowest first.
+pub fn layers(engine: &Engine, layers: &[String]) -> Result<Layers> {
+    let diff_ids = layers
         .iter()
         .map(|id| Digest::parse(id))
         .collect::<Result<Vec<_>>>()?;

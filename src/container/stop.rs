@@ -72,7 +72,7 @@ fn end(engine: &Engine, id: &str) -> Result<()> {
     let now = state::settle(paths, id)?;
     let over = now.status == Status::Exited && !now.manually_restarted;
     if over && containers::config(paths, id)?.host_config.auto_remove {
-        return super::remove::discard(engine, id, &now.name, lock);
+        return super::remove::discard(engine, id, &now.name, lock, true);
     }
     Ok(())
 }

@@ -38,6 +38,7 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
         if let Some(id) = id.and_then(containers::hidden_id) {
             crate::network::uplink::stop(dir);
             super::remove::remove_cgroup(dir, id);
+            super::remove::remove_volumes(engine, dir)?;
         }
     }
     if !garbage.is_empty() {
@@ -45,6 +46,7 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
             garbage.iter().try_for_each(|dir| containers::destroy(dir))
         })?;
     }
+    super::volumes::sweep(engine)?;
     names::settle(&engine.paths);
     crate::network::namespace::sweep(&engine.paths);
     clear_networks(engine);
@@ -95,7 +97,7 @@ fn look_after(engine: &Engine, id: &str) -> Result<Option<Process>> {
     let now = state::settle(paths, id)?;
     let over = now.status == Status::Exited || abandoned(&now);
     if over && !now.manually_restarted && containers::config(paths, id)?.host_config.auto_remove {
-        super::remove::discard(engine, id, &now.name, lock)?;
+        super::remove::discard(engine, id, &now.name, lock, true)?;
     }
     Ok(None)
 }

@@ -9,7 +9,20 @@ use std::path::Path;
 
 /// Held until dropped.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code)] Flock<File>);
+pub struct Lock(Flock<File>);
+
+impl Lock {
+    /// Whether the locked file is still the one at `path`.
+    pub fn is_at(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let same =
+            |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+        match (self.0.metadata(), std::fs::symlink_metadata(path)) {
+            (Ok(locked), Ok(there)) => same(&locked, &there),
+            _ => false,
+        }
+    }
+}
 
 /// Waits for the exclusive lock on `path`, which is made when missing.
 pub fn exclusive(path: &Path) -> Result<Lock> {

@@ -1,6 +1,7 @@
-//! Files replaced atomically, locks, paths resolved beneath a directory, and
-//! what a tree holds.
+//! Files replaced atomically, locks, paths resolved beneath a directory, whole
+//! trees copied, and what a tree holds.
 
+pub mod copy;
 pub mod lock;
 pub mod replace;
 pub mod rooted;

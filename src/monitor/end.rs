@@ -13,7 +13,8 @@ use crate::network::forward::Forwarder;
 use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::sys::pidfd::Ended;
-use std::path::PathBuf;
+use crate::volume;
+use std::path::{Path, PathBuf};
 
 /// What follows a run.
 pub enum Next {
@@ -71,7 +72,7 @@ pub fn finish(
     life.clients.finish(state.exit_code);
     let removed = trash.is_none_or(|trash| {
         clean_up(job);
-        is_gone(trash.and_then(|dir| containers::destroy(&dir)))
+        is_gone(trash.and_then(|dir| destroy(job, &dir)))
     });
     life.clients.linger();
     Next::Over { removed }
@@ -120,6 +121,19 @@ impl End {
         state.finished_at.clone_from(&self.finished_at);
         state.oom_killed = self.oom_killed;
     }
+}
+
+/// Deletes a hidden container, its anonymous volumes first: while it is there
+/// another command can go on with them.
+pub fn destroy(job: &Job, trash: &Path) -> Result<()> {
+    if job.volumes
+        && let Some(container) = containers::hidden_with_volumes(trash)
+    {
+        for gone in volume::users::hide_anonymous(&job.paths, &container) {
+            volume::destroy(&gone)?;
+        }
+    }
+    containers::destroy(trash)
 }
 
 /// `--rm`, unless somebody ended it to start it again.

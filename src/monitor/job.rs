@@ -10,8 +10,16 @@ use crate::network::uplink::Uplink;
 use crate::paths::Paths;
 use crate::record::container::{RestartPolicy, State};
 use crate::runtime::plan::Plan;
+use crate::userns::layout::Layout;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+
+/// What is given to the container's user: a path of the host, and perhaps what
+/// is beneath it.
+pub struct Given {
+    pub path: PathBuf,
+    pub subpath: String,
+}
 
 pub struct Job {
     pub paths: Paths,
@@ -20,6 +28,11 @@ pub struct Job {
     /// `--user` and `--group-add` as given.
     pub user: String,
     pub group_add: Vec<String>,
+    /// It has volumes that go with it when it is removed.
+    pub volumes: bool,
+    /// Files and directories of the host that are given to that user (`:U`).
+    pub given: Vec<Given>,
+    pub ids: Layout,
     /// Keep a pipe to its stdin.
     pub open_stdin: bool,
     /// Close that pipe when a command that gave input goes away.

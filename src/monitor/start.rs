@@ -3,23 +3,24 @@
 
 use super::door::Door;
 use super::holder::Holder;
-use super::job::Job;
+use super::job::{Given, Job};
 use super::net::Connected;
 use super::protocol::{self, End, Kind, Network, UplinkPaths};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind as ErrorKind, Result};
 use crate::network::uplink::{ADDRESS, PATIENCE, Starting, Target, Uplink};
 use crate::record::container::{State, Status};
 use crate::record::containers;
 use crate::runtime::beside;
 use crate::runtime::child::{self, Streams};
 use crate::runtime::explain;
-use crate::runtime::fuse;
-use crate::runtime::plan::Root;
+use crate::runtime::fuse::Server;
+use crate::runtime::outside;
 use crate::runtime::streams::{self, Ends};
 use crate::runtime::sync::{self, Heard, ParentEnd, Ready};
 use crate::runtime::users::{self, Files};
 use crate::sys::clone::{self, Fork};
 use crate::sys::procfs::{self, Process};
+use crate::volume::chown;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -46,7 +47,11 @@ pub struct Running {
 /// `client` is the command that starts it; without one it is a further start by
 /// the monitor itself.
 pub fn start(job: &mut Job, client: Option<&End>, door: &mut Option<Door>) -> Result<Running> {
-    make_directories(job)?;
+    if let Some(overlay) = job.plan.root.overlay() {
+        outside::make_upper(overlay)?;
+    }
+    // Listened to until the container runs.
+    let _servers = open_images(job)?;
     write_files(job)?;
     let (streams, ends) = make_streams(job)?;
     let (parent, child_end) = sync::pair().context(|| "cannot make a socket pair")?;
@@ -131,6 +136,7 @@ fn begin(
     let mut ready = hear_ready(job, parent)?;
     let files = Files::read(ready.passwd.take(), ready.group.take());
     let user = users::resolve(&job.user, &job.group_add, &files)?;
+    give(job, &user)?;
     uplink.map_or(Ok(Network::default()), Coming::finish)?;
     parent
         .user(&user)
@@ -156,19 +162,70 @@ fn hear_ready(job: &Job, parent: &ParentEnd) -> Result<Ready> {
         Heard::Refused(errno) => errno,
         _ => return Err(early()),
     };
+    let overlay = job.plan.root.overlay().ok_or_else(early)?;
     let run_dir = job.paths.run_container(&job.id);
-    let (mount, server) = fuse::serve(&job.plan.root, refusal, &run_dir)?;
+    // One with other owners is ours to mount; the kernel has not seen it yet.
+    let asked = overlay.shifted.is_none().then_some(refusal);
+    let (mount, server) = outside::open(overlay, &job.plan.staging, &run_dir, asked)?;
+    if overlay.shifted.is_some() && server.is_some() {
+        let note = job.paths.owners_by_fuse(&job.id);
+        std::fs::write(&note, "").context(|| format!("cannot write \"{}\"", note.display()))?;
+    }
     let sent = parent.root(mount.as_fd());
     drop(mount);
     sent.context(|| "cannot talk to the container's process")?;
+    let blame = |e| outside::blame(server.as_ref(), overlay, refusal, e);
     match hear(job, parent) {
+        Ok(Heard::Ready(ready)) if server.is_none() => Ok(ready),
         Ok(Heard::Ready(ready)) => Ok(Ready {
             root: None,
             ..ready
         }),
-        Ok(_) => Err(server.blame(&job.plan.root, refusal, early())),
-        Err(e) => Err(server.blame(&job.plan.root, refusal, e)),
+        Ok(_) => Err(blame(early())),
+        Err(e) => Err(blame(e)),
     }
+}
+
+/// Mounts the images that the container gets besides its own. Their servers,
+/// where there are any, end with the mounts.
+fn open_images(job: &mut Job) -> Result<Vec<Server>> {
+    let mut servers = Vec::new();
+    for (step, overlay) in &job.plan.images {
+        let run_dir = job
+            .paths
+            .run_container(&job.id)
+            .join(format!("image-{step}"));
+        let (mount, server) = outside::open(overlay, &job.plan.staging, &run_dir, None)?;
+        job.plan.opened[*step] = Some(mount);
+        servers.extend(server);
+    }
+    Ok(servers)
+}
+
+/// `:U`, as root of U: no more than the caller's own ids can be changed.
+fn give(job: &Job, user: &sync::User) -> Result<()> {
+    let (uid, gid) = job.ids.outside(user.uid, user.gid);
+    for Given { path, subpath } in &job.given {
+        let failed = || format!("cannot give \"{}\" to user {}", path.display(), user.uid);
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        let top = nix::fcntl::open(path, flags, Mode::empty()).context(failed)?;
+        let top = match subpath.as_str() {
+            "" => top,
+            below => {
+                let below = std::ffi::CString::new(below).unwrap_or_default();
+                child::open_within(top.as_fd(), &below).context(failed)?
+            }
+        };
+        chown::give(top.as_fd(), uid, gid)
+            .context(failed)
+            .map_err(|e| match e.kind() {
+                ErrorKind::Internal => e.hint(
+                    "without root, only files of yours and of your subordinate ids change hands",
+                ),
+                _ => e,
+            })?;
+    }
+    Ok(())
 }
 
 fn hear(job: &Job, parent: &ParentEnd) -> Result<Heard> {
@@ -344,20 +401,6 @@ fn set_running(job: &Job, pid: i32, state: &mut State) -> Result<()> {
 
 pub fn write_state(job: &Job, state: &State) -> Result<()> {
     containers::write_state(&job.paths, &job.id, state, job.durability())
-}
-
-/// upper and work of the overlay.
-fn make_directories(job: &Job) -> Result<()> {
-    let Root::Overlay { upper, work, .. } = &job.plan.root else {
-        return Ok(());
-    };
-    for dir in [upper, work] {
-        let made = nix::unistd::mkdir(dir.as_c_str(), Mode::from_bits_truncate(0o755));
-        if !matches!(made, Err(nix::Error::EEXIST)) {
-            made.context(|| format!("cannot make directory \"{}\"", dir.to_string_lossy()))?;
-        }
-    }
-    Ok(())
 }
 
 /// hosts, hostname, resolv.conf. Written in place when they are there, because

@@ -5,7 +5,7 @@
 use super::back_off;
 use super::clients::{Clients, Said, until};
 use super::door::Door;
-use super::end::{Next, clean_up, end_helpers, finish, record};
+use super::end::{Next, clean_up, destroy, end_helpers, finish, record};
 use super::health::Checking;
 use super::job::Job;
 use super::net::{Connected, Net, Wiring};
@@ -114,7 +114,10 @@ fn give_up(job: &Job, client: &End, error: &Error) -> bool {
     end_helpers(job);
     clean_up(job);
     let _ = start::write_state(job, &state);
-    let removed = !job.auto_remove || containers::remove(&job.paths, &job.id, &state.name).is_ok();
+    let trash = job
+        .auto_remove
+        .then(|| containers::hide(&job.paths, &job.id, &state.name));
+    let removed = trash.is_none_or(|trash| trash.and_then(|dir| destroy(job, &dir)).is_ok());
     let _ = client.send_error(error);
     removed
 }

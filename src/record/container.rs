@@ -3,7 +3,9 @@
 //! and order are those of Docker's `inspect` (Engine API 1.50, ContainerInspect).
 
 use super::endpoint::Endpoint;
+pub use super::mount::{Mount, MountPoint};
 pub use crate::sys::procfs::Process;
+use crate::userns::layout::Layout;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,9 +39,12 @@ pub struct Container {
     pub platform: String,
     pub config: Config,
     pub host_config: HostConfig,
-    /// The mounts of others, as they were when it was made (`--volumes-from`).
+    /// Which ids of the user's namespace its own stand for.
+    #[serde(skip_serializing_if = "Layout::is_same")]
+    pub ids: Layout,
+    /// Every mount but those of `--tmpfs`, resolved when it was made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub inherited: Vec<Mount>,
+    pub mounts: Vec<MountPoint>,
 }
 
 /// What runs: Docker's `Config`.
@@ -152,6 +157,8 @@ pub struct HostConfig {
     pub port_bindings: BTreeMap<String, Vec<PortBinding>>,
     pub restart_policy: RestartPolicy,
     pub auto_remove: bool,
+    /// `local`, or empty.
+    pub volume_driver: String,
     /// `NAME[:MODE]`.
     pub volumes_from: Option<Vec<String>>,
     /// Rows and columns of the terminal at creation.
@@ -218,7 +225,7 @@ pub struct HostConfig {
     pub memory_swap: i64,
     pub pids_limit: Option<i64>,
     pub ulimits: Vec<Ulimit>,
-    /// `--mount` of type bind and tmpfs.
+    /// `--mount`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     pub masked_paths: Vec<String>,
@@ -238,6 +245,7 @@ impl Default for HostConfig {
             port_bindings: BTreeMap::new(),
             restart_policy: RestartPolicy::default(),
             auto_remove: false,
+            volume_driver: String::new(),
             volumes_from: None,
             console_size: [0, 0],
             annotations: BTreeMap::new(),
@@ -374,45 +382,6 @@ pub struct Ulimit {
     pub soft: i64,
 }
 
-/// `--mount`, Docker's `HostConfig.Mounts`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Mount {
-    /// `bind` or `tmpfs`.
-    #[serde(rename = "Type")]
-    pub kind: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub source: String,
-    pub target: String,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub read_only: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bind_options: Option<BindOptions>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tmpfs_options: Option<TmpfsOptions>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct BindOptions {
-    /// `rprivate` (default), `private`, `rshared`, `shared`, `rslave`, `slave`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub propagation: String,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub non_recursive: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub create_mountpoint: bool,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct TmpfsOptions {
-    /// Bytes; 0 is half the memory.
-    pub size_bytes: i64,
-    /// Permission bits; 0 is 1777.
-    pub mode: u32,
-}
-
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -468,6 +437,8 @@ pub struct State {
     pub manually_stopped: bool,
     /// The status of the run before the last restart.
     pub last_exit_code: i32,
+    /// Its volumes are there, and filled where the image fills them.
+    pub volumes_ready: bool,
     /// What `update --restart` has made of the policy in config.json.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<RestartPolicy>,

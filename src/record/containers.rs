@@ -304,6 +304,27 @@ pub fn hide(paths: &Paths, id: &str, name: &str) -> Result<PathBuf> {
     Ok(gone)
 }
 
+/// Directory entry that says that the anonymous volumes of a container that is
+/// being removed go with it.
+const VOLUMES_TOO: &str = "volumes-too";
+
+/// `rm -v`: also for the command that ends a removal that was killed.
+pub fn mark_volumes(paths: &Paths, id: &str) -> Result<()> {
+    let path = paths.container(id).join(VOLUMES_TOO);
+    match write_new(&path, b"") {
+        Err(_) if path.exists() => Ok(()),
+        other => other,
+    }
+}
+
+/// The record of a hidden container whose anonymous volumes go with it.
+pub fn hidden_with_volumes(gone: &Path) -> Option<Container> {
+    let text = std::fs::read(gone.join("config.json")).ok()?;
+    let container: Container = serde_json::from_slice(&text).ok()?;
+    let go = container.host_config.auto_remove || gone.join(VOLUMES_TOO).exists();
+    go.then_some(container)
+}
+
 /// The ID of a container that is on its way out, by its directory's name.
 pub fn hidden_id(name: &str) -> Option<&str> {
     name.strip_prefix(GONE)

@@ -5,4 +5,5 @@ pub mod container;
 pub mod containers;
 pub mod endpoint;
 pub mod health;
+pub mod mount;
 pub mod names;

@@ -190,7 +190,7 @@ fn root(root: &Root, errno: Errno) -> Error {
                 ),
             )
         }
-        Root::Overlay { .. } => {
+        Root::Overlay(_) => {
             // What the kernel refuses altogether does not come here: see `fuse`.
             let error = internal("cannot mount the container's overlay", errno);
             match errno {
@@ -204,6 +204,16 @@ fn root(root: &Root, errno: Errno) -> Error {
 fn mount(m: &Mount, errno: Errno) -> Error {
     let target = show(&m.target);
     match (&m.source, errno) {
+        (
+            Source::Host {
+                subpath: Some(below),
+                ..
+            }
+            | Source::Image {
+                subpath: Some(below),
+            },
+            _,
+        ) => subpath(below, &target, errno),
         (Source::Host { path, .. }, Errno::ENOENT) => Error::not_found(format!(
             "invalid mount config for type \"bind\": bind source path does not exist: {}",
             show(path)
@@ -222,7 +232,12 @@ fn mount(m: &Mount, errno: Errno) -> Error {
                 _ => error,
             }
         }
-        (Source::Detached(_), _) => internal(&format!("cannot mount /{target}"), errno),
+        (Source::Image { .. }, Errno::ENOTDIR | Errno::EISDIR) => Error::invalid(format!(
+            "cannot mount an image on \"/{target}\": not a directory"
+        )),
+        (Source::Image { .. } | Source::Detached(_), _) => {
+            internal(&format!("cannot mount /{target}"), errno)
+        }
         (Source::New { .. }, Errno::ELOOP) => Error::new(
             Kind::Denied,
             format!("\"/{target}\" of the image is a symbolic link; it must be a directory"),
@@ -238,6 +253,27 @@ fn mount(m: &Mount, errno: Errno) -> Error {
                 _ => error,
             }
         }
+    }
+}
+
+/// What is below a volume or an image.
+fn subpath(below: &CStr, target: &str, errno: Errno) -> Error {
+    let below = show(below);
+    match errno {
+        Errno::ENOENT => Error::not_found(format!(
+            "cannot access path {below}: no such file or directory (subpath of the mount on \"/{target}\")"
+        )),
+        Errno::EXDEV | Errno::ELOOP => Error::new(
+            Kind::Denied,
+            format!("subpath \"{below}\" of the mount on \"/{target}\" leads out of it"),
+        ),
+        Errno::ENOTDIR | Errno::EISDIR => Error::invalid(format!(
+            "cannot mount subpath \"{below}\" on \"/{target}\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)?"
+        )),
+        errno => internal(
+            &format!("cannot mount subpath \"{below}\" on \"/{target}\""),
+            errno,
+        ),
     }
 }
 

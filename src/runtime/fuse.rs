@@ -8,7 +8,7 @@
 //! is kept in the container's run directory for whoever finds the container
 //! ended ([`stop`]).
 
-use super::plan::Root;
+use super::plan::{Overlay, Shifted};
 use crate::error::{Context, Error, Result, reason};
 use crate::host::Need;
 use crate::sys::clone::{self, Fork};
@@ -38,11 +38,11 @@ pub struct Server {
     words: OwnedFd,
 }
 
-/// Mounts `root`, which the kernel refused with `refusal`: a detached mount,
+/// Mounts `overlay`, which the kernel refused with `refusal`: a detached mount,
 /// to be attached anywhere in U's namespaces. Needs a process with one thread.
-pub fn serve(root: &Root, refusal: Errno, run_dir: &Path) -> Result<(OwnedFd, Server)> {
-    let refused = |e: Error| explained(root, refusal, e);
-    let options = options(root).map_err(refused)?;
+pub fn serve(overlay: &Overlay, refusal: Errno, run_dir: &Path) -> Result<(OwnedFd, Server)> {
+    let refused = |e: Error| explained(overlay, refusal, e);
+    let options = options(overlay).map_err(refused)?;
     let path = find().map_err(refused)?;
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
@@ -83,7 +83,7 @@ pub fn serve(root: &Root, refusal: Errno, run_dir: &Path) -> Result<(OwnedFd, Se
 
 impl Server {
     /// `error`, or in its place why the server has ended, if it has.
-    pub fn blame(&self, root: &Root, refusal: Errno, error: Error) -> Error {
+    pub fn blame(&self, overlay: &Overlay, refusal: Errno, error: Error) -> Error {
         // Its end may come a moment after that of its connection.
         let ended = pidfd::wait_end(&self.pidfd, Some(Duration::from_millis(100)));
         if !ended.unwrap_or(false) {
@@ -97,7 +97,7 @@ impl Server {
             .map(str::trim)
             .rfind(|line| !line.is_empty() && !line.starts_with("unknown argument ignored"));
         let words = words.unwrap_or("it gave no reason");
-        explained(root, refusal, Error::internal(words))
+        explained(overlay, refusal, Error::internal(words))
     }
 }
 
@@ -149,12 +149,11 @@ fn find() -> Result<PathBuf> {
 }
 
 /// Both causes in one sentence.
-fn explained(root: &Root, refusal: Errno, second: Error) -> Error {
-    let first = match root {
-        Root::Overlay { native: false, .. } => {
-            "its layers were unpacked where overlayfs does not work".into()
-        }
-        _ => reason(&refusal.into()),
+fn explained(overlay: &Overlay, refusal: Errno, second: Error) -> Error {
+    let first = match (overlay.native, &overlay.shifted) {
+        (true, _) => reason(&refusal.into()),
+        (false, None) => "its layers were unpacked where overlayfs does not work".into(),
+        (false, Some(_)) => "it gives files other owners from Linux 6.16 on".into(),
     };
     second.within(format!(
         "cannot mount the container's overlay: by the kernel: {first}; by fuse-overlayfs"
@@ -163,30 +162,32 @@ fn explained(root: &Root, refusal: Errno, second: Error) -> Error {
 
 /// The value of `-o`. libfuse takes `,` behind a backslash; what separates the
 /// layers cannot be escaped.
-fn options(root: &Root) -> Result<OsString> {
-    let Root::Overlay {
-        lower,
-        upper,
-        work,
-        volatile,
-        ..
-    } = root
-    else {
-        return Err(Error::internal("this root is no overlay"));
+fn options(overlay: &Overlay) -> Result<OsString> {
+    let layers = match &overlay.shifted {
+        Some(shifted) => &shifted.data,
+        None => overlay.lower.layers(),
     };
     let mut text = b"lowerdir=".to_vec();
-    for (i, layer) in lower.layers().iter().enumerate() {
+    for (i, layer) in layers.iter().enumerate() {
         if i > 0 {
             text.push(b':');
         }
         escape(layer, &mut text)?;
     }
-    for (key, dir) in [(&b",upperdir="[..], upper), (b",workdir=", work)] {
-        text.extend_from_slice(key);
-        escape(dir, &mut text)?;
+    if let Some(upper) = &overlay.upper {
+        for (key, dir) in [
+            (&b",upperdir="[..], &upper.upper),
+            (b",workdir=", &upper.work),
+        ] {
+            text.extend_from_slice(key);
+            escape(dir, &mut text)?;
+        }
+        if upper.volatile {
+            text.extend_from_slice(b",volatile");
+        }
     }
-    if *volatile {
-        text.extend_from_slice(b",volatile");
+    if let Some(Shifted { uids, gids, .. }) = &overlay.shifted {
+        text.extend_from_slice(format!(",uidmapping={uids},gidmapping={gids}").as_bytes());
     }
     Ok(OsString::from_vec(text))
 }
@@ -280,16 +281,20 @@ fn mount_connection(device: &OwnedFd) -> nix::Result<OwnedFd> {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::runtime::plan::Lower;
+    use crate::runtime::plan::{Lower, Upper};
 
-    fn overlay(lower: &[&str], volatile: bool) -> Root {
+    fn overlay(lower: &[&str], volatile: bool) -> Overlay {
         let c = |text: &str| CString::new(text).unwrap();
-        Root::Overlay {
+        Overlay {
             native: true,
             lower: Lower::Each(lower.iter().map(|l| c(l)).collect()),
-            upper: c("/d/upper"),
-            work: c("/d/work"),
-            volatile,
+            shifted: None,
+            upper: Some(Upper {
+                upper: c("/d/upper"),
+                work: c("/d/work"),
+                volatile,
+                owner: (0, 0),
+            }),
             userxattr: true,
         }
     }
@@ -308,7 +313,17 @@ mod tests {
         }
         let error = options(&overlay(&["/a", "/b:c"], false)).unwrap_err();
         assert!(error.message().contains("\"/b:c\""), "{error}");
-        assert!(options(&Root::Directory(c"/".into())).is_err());
+        let mut shifted = overlay(&["/names"], false);
+        shifted.upper = None;
+        shifted.shifted = Some(Shifted {
+            data: vec![c"/a".into(), c"/b".into()],
+            uids: "0:1:5".into(),
+            gids: "0:1:7".into(),
+        });
+        assert_eq!(
+            options(&shifted).unwrap(),
+            *"lowerdir=/a:/b,uidmapping=0:1:5,gidmapping=0:1:7"
+        );
     }
 
     #[test]

@@ -21,6 +21,17 @@ pub fn mount(
     write: Option<Writable<'_>>,
     userxattr: bool,
 ) -> nix::Result<OwnedFd> {
+    mount_with_data(layers, &[], write, userxattr)
+}
+
+/// The same, where regular files of the lowest layer may be nothing but names
+/// and owners: what is in them is found in the `data` layers, highest first.
+pub fn mount_with_data(
+    layers: &[CString],
+    data: &[CString],
+    write: Option<Writable<'_>>,
+    userxattr: bool,
+) -> nix::Result<OwnedFd> {
     if layers.is_empty() {
         return Err(Errno::EINVAL);
     }
@@ -30,6 +41,9 @@ pub fn mount(
         // One call per layer: there is no page-sized limit, and no escaping of
         // ':' and ','.
         overlay.string(c"lowerdir+", layer)?;
+    }
+    for layer in data {
+        overlay.string(c"datadir+", layer)?;
     }
     if let Some(write) = write {
         overlay.string(c"upperdir", write.upper)?;

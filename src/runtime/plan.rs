@@ -16,13 +16,19 @@ pub struct Plan {
     pub id_maps: Option<(String, String)>,
     pub hostname: CString,
     pub domainname: CString,
-    /// `MS_PRIVATE` or `MS_SLAVE`, when a bind mount wants to be a slave.
-    pub root_propagation: libc::c_ulong,
     pub root: Root,
     /// An empty directory of ours to attach the root on before pivot_root.
     pub staging: CString,
     /// In order; paths are below the new root, without a leading slash.
     pub steps: Vec<Step>,
+    /// One place per step, where its mount waits from before the root is
+    /// changed until it is its turn.
+    pub opened: Vec<Option<OwnedFd>>,
+    /// Trees of images, mounted by the parent for the step of that number.
+    pub images: Vec<(usize, Overlay)>,
+    /// The caller is not root of the container's user namespace, in which the
+    /// tree is to be built by root.
+    pub becomes_root: bool,
     /// `/proc/sys` files below a private procfs, and their content.
     pub sysctls: Vec<(CString, Vec<u8>)>,
     pub masked: Vec<CString>,
@@ -37,6 +43,12 @@ impl Plan {
     /// Not in a process namespace of its own: nothing ends with its init.
     pub fn shares_processes(&self) -> bool {
         self.namespaces & libc::CLONE_NEWPID == 0
+    }
+
+    /// Adds steps behind those that are there.
+    pub fn add_steps(&mut self, steps: Vec<Step>) {
+        self.opened.extend(steps.iter().map(|_| None));
+        self.steps.extend(steps);
     }
 
     /// Descriptors that it needs.
@@ -56,19 +68,61 @@ impl Plan {
 
 /// Where the root file system comes from.
 pub enum Root {
-    Overlay {
-        /// The kernel may be asked for it; else fuse-overlayfs at once.
-        native: bool,
-        lower: Lower,
-        upper: CString,
-        work: CString,
-        /// No sync at unmount: for containers that are removed anyway.
-        volatile: bool,
-        /// In a user namespace overlay keeps its marks in user.overlay.*.
-        userxattr: bool,
-    },
+    Overlay(Overlay),
     /// A directory of the host, used as it is.
     Directory(CString),
+}
+
+impl Root {
+    pub fn overlay(&self) -> Option<&Overlay> {
+        match self {
+            Self::Overlay(overlay) => Some(overlay),
+            Self::Directory(_) => None,
+        }
+    }
+
+    pub fn overlay_mut(&mut self) -> Option<&mut Overlay> {
+        match self {
+            Self::Overlay(overlay) => Some(overlay),
+            Self::Directory(_) => None,
+        }
+    }
+}
+
+/// Layers joined to one tree.
+pub struct Overlay {
+    /// The kernel may be asked for it; else fuse-overlayfs at once.
+    pub native: bool,
+    pub lower: Lower,
+    /// Other owners than those on disk.
+    pub shifted: Option<Shifted>,
+    /// `None`: nobody writes.
+    pub upper: Option<Upper>,
+    /// In a user namespace overlay keeps its marks in user.overlay.*.
+    pub userxattr: bool,
+}
+
+/// What takes the changes.
+pub struct Upper {
+    pub upper: CString,
+    pub work: CString,
+    /// No sync at unmount: for containers that are removed anyway.
+    pub volatile: bool,
+    /// Whom the root directory belongs to when it is made.
+    pub owner: (u32, u32),
+}
+
+/// An overlay whose files have other owners than in the layers: `lower` is one
+/// layer of names and owners alone, and the content is found in `data`
+/// (Documentation/filesystems/overlayfs.rst, "Data-only lower layers"). Mounted
+/// as root of U, who may read all of it.
+pub struct Shifted {
+    /// Highest first.
+    pub data: Vec<CString>,
+    /// `uidmapping` and `gidmapping` of fuse-overlayfs, which has no use for
+    /// that layer.
+    pub uids: String,
+    pub gids: String,
 }
 
 /// The layers of an overlay, highest first.
@@ -82,6 +136,18 @@ pub enum Lower {
         options: CString,
         layers: Vec<CString>,
     },
+}
+
+/// Whether this kernel is of that release or a later one.
+pub fn kernel_is(major: u32, minor: u32) -> bool {
+    let Ok(uname) = nix::sys::utsname::uname() else {
+        return true;
+    };
+    let release = uname.release().to_string_lossy().into_owned();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|n| n.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(major), Some(minor))
 }
 
 impl Lower {
@@ -129,12 +195,21 @@ pub enum Source {
     /// A new file system of this type; options without a value are flags.
     New {
         fstype: CString,
+        /// What it is of: a device, or again the type.
+        device: CString,
         options: Vec<(CString, Option<CString>)>,
     },
     /// A mount that is attached nowhere yet.
     Detached(OwnedFd),
-    /// A path of the host, opened before the root is changed.
-    Host { path: CString, recursive: bool },
+    /// A path of the host, opened before the root is changed; of it what is
+    /// beneath `subpath`, which no link leads out of (CVE-2022-23648).
+    Host {
+        path: CString,
+        subpath: Option<CString>,
+        recursive: bool,
+    },
+    /// The tree of an image, which is in [`Plan::opened`] from the start on.
+    Image { subpath: Option<CString> },
 }
 
 /// The program and what it may do; shared by start and exec.

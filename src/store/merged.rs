@@ -10,10 +10,11 @@ use super::unpack::Privilege;
 use crate::error::{Context, Result};
 use crate::fs::rooted;
 use crate::sys::xattr;
+use crate::userns::layout::Layout;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{FileStat, Mode, fstatat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::fs::File;
@@ -32,6 +33,8 @@ struct Layer {
     root: Rc<OwnedFd>,
     /// Its deletions are files named `.wh.…`.
     marked_by_files: bool,
+    /// Of the ids of its files.
+    layout: Layout,
 }
 
 /// Layers, uppermost first.
@@ -61,6 +64,8 @@ pub struct Place {
 pub struct Listing {
     parts: Vec<Beneath>,
     open: Vec<Rc<OwnedFd>>,
+    /// As many, of the layers.
+    layouts: Vec<Layout>,
     path: Vec<u8>,
     /// Its uppermost layer hides what the layers below have in it.
     pub opaque: bool,
@@ -102,6 +107,7 @@ impl Merged {
             layers: vec![Layer {
                 root: Rc::new(dir),
                 marked_by_files: false,
+                layout: Layout::Same,
             }],
             opaque: None,
         }
@@ -109,10 +115,17 @@ impl Merged {
 
     /// Adds a layer below those that are there.
     pub fn add(&mut self, dir: &Path, marked_by_files: bool) -> Result<()> {
+        self.add_of(dir, marked_by_files, Layout::Same)
+    }
+
+    /// The same for a layer whose files have the owners that a container with
+    /// ids of its own gives them: they are shown as it sees them.
+    pub fn add_of(&mut self, dir: &Path, marked_by_files: bool, layout: Layout) -> Result<()> {
         let root = File::open(dir).context(|| format!("cannot open \"{}\"", dir.display()))?;
         self.layers.push(Layer {
             root: Rc::new(root.into()),
             marked_by_files,
+            layout,
         });
         Ok(())
     }
@@ -135,6 +148,7 @@ impl Merged {
         let mut listing = Listing {
             parts: Vec::new(),
             open: Vec::new(),
+            layouts: Vec::new(),
             path: place.path.clone(),
             opaque: false,
             nodes: Vec::new(),
@@ -148,6 +162,7 @@ impl Merged {
             let position = listing.open.len();
             listing.parts.push(part.clone());
             listing.open.push(Rc::clone(&dir));
+            listing.layouts.push(self.layers[part.layer].layout);
             let by_file = self
                 .collect(part.layer, position, &dir, &mut found)
                 .context(read)?;
@@ -172,6 +187,7 @@ impl Merged {
     ) -> nix::Result<bool> {
         let mut hides = false;
         let by_files = self.layers[layer].marked_by_files;
+        let layout = self.layers[layer].layout;
         let mut names = Dir::from_fd(dir.try_clone().map_err(|_| Errno::EMFILE)?)?;
         for entry in names.iter() {
             let entry = entry?;
@@ -187,7 +203,7 @@ impl Merged {
                 Some(gone) => (gone, None),
                 None => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
                     Ok(stat) if self.opaque.is_some() && is_whiteout(&stat) => (name, None),
-                    Ok(stat) => (name, Some(stat)),
+                    Ok(stat) => (name, Some(seen(stat, layout))),
                     Err(Errno::ENOENT) => continue,
                     Err(e) => return Err(e),
                 },
@@ -261,6 +277,17 @@ impl Listing {
         self.open[node.at.first().copied().unwrap_or(0)].as_fd()
     }
 
+    /// What the directory itself is.
+    pub fn own_stat(&self) -> nix::Result<FileStat> {
+        Ok(seen(fstat(self.own())?, self.layouts[0]))
+    }
+
+    /// What an opened file is that `node` was.
+    pub fn stat_of(&self, node: &Node, file: impl AsFd) -> nix::Result<FileStat> {
+        let position = node.at.first().copied().unwrap_or(0);
+        Ok(seen(fstat(file)?, self.layouts[position]))
+    }
+
     /// Path of `node` from the root.
     pub fn path(&self, node: &Node) -> Vec<u8> {
         join(&self.path, &node.name)
@@ -293,6 +320,11 @@ impl Listing {
 fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
     let separator: &[u8] = if parent.is_empty() { b"" } else { b"/" };
     [parent, separator, name].concat()
+}
+
+fn seen(mut stat: FileStat, layout: Layout) -> FileStat {
+    (stat.st_uid, stat.st_gid) = layout.inside(stat.st_uid, stat.st_gid);
+    stat
 }
 
 fn is_whiteout(stat: &FileStat) -> bool {

@@ -12,6 +12,7 @@ use super::unpack::{self, Unpacked};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::digest::{Algorithm, Digest, Hasher};
 use crate::image::manifest::{Compression, Descriptor, OCI_LAYER};
+use crate::userns::layout::Layout;
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -26,8 +27,9 @@ pub enum Source<'a> {
     /// It becomes the layer and is gone afterwards; after a failure it may
     /// still be there. It must not be mounted.
     Moved(&'a Path),
-    /// It stays as it is. What is written to it meanwhile may be torn.
-    Copied(&'a Path),
+    /// It stays as it is. What is written to it meanwhile may be torn. The
+    /// layout is that of the container that writes it.
+    Copied(&'a Path, Layout),
 }
 
 /// A layer that is in the store.
@@ -71,15 +73,16 @@ impl Store {
     /// this until the image is there. Durable once an image has it.
     pub fn add_layer(&self, source: Source<'_>) -> Result<NewLayer> {
         self.prepare()?;
-        let dir = match source {
-            Source::Moved(dir) | Source::Copied(dir) => dir,
+        let (dir, layout) = match source {
+            Source::Moved(dir) => (dir, Layout::Same),
+            Source::Copied(dir, layout) => (dir, layout),
         };
         let mut tree = Merged::new();
         let by_files = self.marks_are_files(dir)?;
-        tree.add(dir, by_files)?;
+        tree.add_of(dir, by_files, layout)?;
         let plain = Plain::new(self)?;
         match source {
-            Source::Copied(_) => self.copy_layer(&tree, plain),
+            Source::Copied(..) => self.copy_layer(&tree, plain),
             Source::Moved(dir) => {
                 let mut plain = plain;
                 let options = pack::Options {
@@ -383,7 +386,7 @@ mod tests {
         let scratch = Scratch::new("new-layer");
         let store = scratch.store();
         let dir = upper(&scratch);
-        let copied = store.add_layer(Source::Copied(&dir)).unwrap();
+        let copied = store.add_layer(Source::Copied(&dir, Layout::Same)).unwrap();
         assert_eq!((copied.left_out, copied.is_empty()), (1, false));
         let diff = store.layer_path(&copied.diff_id).join("diff");
         let one = std::fs::metadata(diff.join("d/one")).unwrap();
@@ -402,7 +405,9 @@ mod tests {
         assert_eq!(gone.unwrap().rdev(), 0);
         let hole = std::fs::metadata(diff.join("hole")).unwrap();
         assert!(hole.len() == 1 << 30 && hole.blocks() * 512 < 1 << 20);
-        let again = store.add_layer(Source::Copied(&diff)).unwrap();
+        let again = store
+            .add_layer(Source::Copied(&diff, Layout::Same))
+            .unwrap();
         assert_eq!(
             (&again.diff_id, &again.blob),
             (&copied.diff_id, &copied.blob)
@@ -429,7 +434,12 @@ mod tests {
         let dir = store.layers.join("../upper");
         std::fs::create_dir_all(&dir).unwrap();
         if nix::unistd::geteuid().is_root() {
-            assert!(store.add_layer(Source::Copied(&dir)).unwrap().is_empty());
+            assert!(
+                store
+                    .add_layer(Source::Copied(&dir, Layout::Same))
+                    .unwrap()
+                    .is_empty()
+            );
         }
     }
 

@@ -11,6 +11,7 @@ pub const ATTR_NODEV: u64 = 0x4;
 pub const ATTR_NOEXEC: u64 = 0x8;
 pub const ATTR_NOATIME: u64 = 0x10;
 pub const ATTR_STRICTATIME: u64 = 0x20;
+pub const ATTR_NODIRATIME: u64 = 0x80;
 
 const FSOPEN_CLOEXEC: u32 = 1;
 const FSMOUNT_CLOEXEC: u32 = 1;
@@ -153,6 +154,15 @@ pub fn overlay(target: &CStr, options: &CStr) -> nix::Result<()> {
     // SAFETY: four NUL-terminated strings; the options are a string for overlay.
     check(libc::c_long::from(unsafe {
         libc::mount(name, target.as_ptr(), name, 0, options.as_ptr().cast())
+    }))
+    .map(drop)
+}
+
+/// Detaches what is mounted on `target`.
+pub fn detach(target: &CStr) -> nix::Result<()> {
+    // SAFETY: a NUL-terminated string and a flag.
+    check(libc::c_long::from(unsafe {
+        libc::umount2(target.as_ptr(), libc::MNT_DETACH)
     }))
     .map(drop)
 }

@@ -54,6 +54,20 @@ impl Maps {
         (sum(&self.users), sum(&self.groups))
     }
 
+    /// Where extents of U end, for users and groups.
+    pub fn cuts(&self) -> (Vec<u32>, Vec<u32>) {
+        let cuts = |ranges: &[Range]| {
+            let mut end = 1;
+            let mut cuts = vec![end];
+            for range in ranges {
+                end += range.count;
+                cuts.push(end);
+            }
+            cuts
+        };
+        (cuts(&self.users), cuts(&self.groups))
+    }
+
     /// Begins to write U's maps for the process `pid`, which was just cloned
     /// into it. Both helpers run side by side: each takes a millisecond.
     pub fn begin(&self, pid: i32) -> Result<Writing> {
@@ -108,24 +122,6 @@ impl Writing {
         let groups = finish_helper("newgidmap", groups, "/etc/subgid");
         users.and(groups)
     }
-}
-
-/// The identity map of a namespace below U with `count` ids. An extent may not
-/// straddle two of the parent's, and U's first is a single id.
-pub fn identity(ranges: &[Range]) -> String {
-    use std::fmt::Write;
-    let mut text = String::from("0 0 1\n");
-    let mut next = 1;
-    for range in ranges {
-        let _ = writeln!(text, "{next} {next} {}", range.count);
-        next += range.count;
-    }
-    text
-}
-
-/// uid_map and gid_map of a container's own namespace below this U.
-pub fn nested(maps: &Maps) -> (String, String) {
-    (identity(&maps.users), identity(&maps.groups))
 }
 
 fn limited(ranges: Vec<Range>) -> Vec<Range> {
@@ -206,18 +202,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identity_maps_keep_to_extents() {
-        let a = Range {
-            first: 100_000,
-            count: 65_536,
+    fn extents_end_where_ranges_do() {
+        let range = |first, count| Range { first, count };
+        let maps = Maps {
+            uid: 1000,
+            gid: 1000,
+            users: vec![range(5, 10), range(100_000, 65_526)],
+            groups: vec![],
         };
-        assert_eq!(identity(&[]), "0 0 1\n");
-        assert_eq!(identity(&[a]), "0 0 1\n1 1 65536\n");
-        let b = Range {
-            first: 5,
-            count: 10,
-        };
-        assert_eq!(identity(&[b, a]), "0 0 1\n1 1 10\n11 11 65536\n");
+        assert_eq!(maps.cuts(), (vec![1, 11, 65_537], vec![1]));
+        assert_eq!(maps.counts(), (65_537, 1));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! later ones, gone with the last: nothing holds it open on purpose.
 
 pub mod enter;
+pub mod layout;
 pub mod map;
 pub mod monitors;
 pub mod subid;

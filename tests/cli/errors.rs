@@ -55,7 +55,7 @@ fn wrong_command_lines() {
             "run --mount type=bind,src=/nope-nope,dst=/x x",
             "run --rm --restart always x",
             "run --pull foo x",
-            "run -v data:/x x",
+            "run -v data:x x",
             "run -v /a:rel x",
             "run -v /a:/b:bogus x",
             "run -v a/b:/x x",

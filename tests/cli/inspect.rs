@@ -3,7 +3,7 @@
 use super::records::{Records, ago};
 use super::{golden, session};
 use crate::support::Env;
-use wherry::record::container::{PortBinding, Status};
+use wherry::record::container::{MountPoint, PortBinding, Status};
 
 #[test]
 fn the_document_has_dockers_shape() {
@@ -21,6 +21,13 @@ fn the_document_has_dockers_shape() {
             .exposed_ports
             .insert("443/tcp".into(), serde_json::Map::new());
         container.host_config.binds = Some(vec!["/a:/b:ro".into()]);
+        container.mounts = vec![MountPoint {
+            source: "/a".into(),
+            destination: "/b".into(),
+            mode: "ro".into(),
+            propagation: "rprivate".into(),
+            ..MountPoint::default()
+        }];
         records.running(state, 0);
         state.started_at = "2026-01-02T03:04:06.000000007Z".into();
         let binding = PortBinding {

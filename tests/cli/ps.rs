@@ -4,7 +4,7 @@ use super::records::{Records, ago};
 use super::{golden, session};
 use crate::support::pty::Pty;
 use crate::support::{Env, eventually};
-use wherry::record::container::{Mount, PortBinding, Status};
+use wherry::record::container::{MountPoint, PortBinding, Status};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -31,13 +31,13 @@ fn fill(records: &Records<'_>) {
             .config
             .exposed_ports
             .insert("443/tcp".into(), serde_json::Map::new());
-        container.host_config.binds = Some(vec!["/very/long/path/to/somewhere:/data:ro".into()]);
-        container.host_config.mounts.push(Mount {
-            kind: "bind".into(),
-            source: "/etc".into(),
-            target: "/mnt".into(),
-            ..Mount::default()
-        });
+        container.mounts = [("/very/long/path/to/somewhere", "/data"), ("/etc", "/mnt")]
+            .map(|(source, destination)| MountPoint {
+                source: source.into(),
+                destination: destination.into(),
+                ..MountPoint::default()
+            })
+            .into();
         for n in ["8000", "8001"] {
             state
                 .ports

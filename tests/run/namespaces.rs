@@ -191,10 +191,7 @@ fn what_cannot_be_joined() {
             &["--ipc", "host", "--sysctl", "kernel.shmmax=1"],
             "sysctl 'kernel.shmmax' is not allowed with a --ipc",
         ),
-        (
-            &["--userns", "keep-id"],
-            "--userns keep-id is not supported",
-        ),
+        (&["--userns", "auto"], "--userns auto is not supported"),
         (&["--userns", "odd"], "--userns: invalid USER mode"),
         (
             &["--init", "--pid", "host"],

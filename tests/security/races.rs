@@ -43,6 +43,43 @@ fn a_mount_points_parent_is_swapped() {
     assert_eq!(before, canary_inodes());
 }
 
+/// S36, CVE-2021-25741: a part of a volume becomes a link outside while a
+/// container that has it starts.
+#[test]
+fn a_part_of_a_volume_is_swapped() {
+    let canary = Canary::plant();
+    let cage = Cage::new();
+    cage.env.ok(["volume", "create", "data"]);
+    let data = cage.env.path("data/wherry/volumes/data/_data");
+    std::fs::create_dir_all(data.join("a/b")).unwrap();
+    std::fs::write(data.join("a/b/mark"), "volume").unwrap();
+    std::fs::create_dir(data.join("out")).unwrap();
+    symlink(
+        format!("../../../../../../../../../..{CANARY}"),
+        data.join("out/b"),
+    )
+    .unwrap();
+    let mount = "type=volume,src=data,dst=/p,volume-subpath=a/b";
+    let swapper = Swapper::start(&data.join("a"), &data.join("out"));
+    let mut started = 0;
+    for _ in 0..TRIES {
+        let out = cage.run(
+            &["--mount", mount],
+            &["sh", "-c", "cat /p/mark; touch /p/x"],
+        );
+        match out.status {
+            0 => {
+                assert_eq!(out.text(), "volume", "{out}");
+                started += 1;
+            }
+            _ => assert!(out.errors().contains("leads out of it"), "{out}"),
+        }
+        canary.assert_safe(&out);
+    }
+    assert!(swapper.stop() > TRIES as u64);
+    assert!(started > 0, "no try came through");
+}
+
 /// S12, CVE-2019-18837: the root file system's directory becomes a link.
 #[test]
 fn the_root_is_swapped_for_a_link() {

@@ -108,7 +108,8 @@ fn prune_takes_containers_and_then_images() {
     let asked = env.wherry_with(["system", "prune"], b"").ok();
     assert_eq!(
         asked.text(),
-        "WARNING! This will remove:\n  - all stopped containers\n  - all dangling images\n\n\
+        "WARNING! This will remove:\n  - all stopped containers\n  \
+         - all networks not used by at least one container\n  - all dangling images\n\n\
          Are you sure you want to continue? [y/N] "
     );
     let nothing = ["system", "prune", "-f", "--filter", "label=other"];

@@ -48,11 +48,11 @@ pub fn run(
     container.config.env.append(&mut prepared.env);
     let mounts = std::mem::take(&mut prepared.steps);
     let status = start_and_wait(build, &container, state, mounts, log).inspect_err(|_| {
-        let _ = remove::remove(build.steps, &container.id, true);
+        let _ = remove::remove(build.steps, &container.id, true, true);
     })?;
     drop(lock);
     if status != 0 {
-        let _ = remove::remove(build.steps, &container.id, true);
+        let _ = remove::remove(build.steps, &container.id, true, true);
         return Err(unsuccessful(run, status));
     }
     let store = build.engine.store()?;
@@ -155,7 +155,7 @@ fn start_and_wait(
 ) -> Result<i32> {
     let way = Way::prepare(build.steps)?;
     let change = |job: &mut crate::monitor::job::Job| {
-        job.plan.steps.extend(mounts);
+        job.plan.add_steps(mounts);
         job.auto_remove = false;
         job.ends_with_starter = true;
     };

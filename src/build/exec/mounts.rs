@@ -190,6 +190,7 @@ fn want(
             }
             let source = Source::New {
                 fstype: text("tmpfs")?,
+                device: text("tmpfs")?,
                 options,
             };
             let mount = attach(&target, source, ATTR_NOSUID | ATTR_NODEV)?;

@@ -7,7 +7,7 @@ use crate::fs::rooted;
 use crate::image::Digest;
 use crate::runtime::fuse;
 use crate::runtime::overlay::{self, Writable};
-use crate::runtime::plan::{Lower, Root};
+use crate::runtime::plan::{Lower, Overlay, Upper};
 use crate::store::StepLayer;
 use crate::sys::mount;
 use nix::errno::Errno;
@@ -141,15 +141,19 @@ fn instead(
         ))
         .hint("put the data directory (WHERRY_ROOT) on a file system that overlayfs works on"));
     };
-    let root = Root::Overlay {
+    let overlay = Overlay {
         native: false,
         lower: Lower::Each(lower),
-        upper,
-        work,
-        volatile: true,
+        shifted: None,
+        upper: Some(Upper {
+            upper,
+            work,
+            volatile: true,
+            owner: (0, 0),
+        }),
         userxattr: rootless.0,
     };
-    fuse::serve(&root, refused, &scratch.dir).map(|(root, _)| root)
+    fuse::serve(&overlay, refused, &scratch.dir).map(|(root, _)| root)
 }
 
 /// An empty directory of ours in the run directory.

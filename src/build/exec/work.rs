@@ -76,7 +76,7 @@ fn clear(steps: &Engine, dir: &Path) -> Result<()> {
     }
     // Their monitors kill them when the worker has gone; that may be just now.
     for id in containers::ids(&steps.paths)? {
-        let _ = remove::remove(steps, &id, true);
+        let _ = remove::remove(steps, &id, true, true);
     }
     let _ = std::fs::remove_dir_all(steps.paths.run_container("x").parent().unwrap_or(dir));
     if std::fs::remove_dir(dir).is_ok() {

@@ -6,6 +6,7 @@ use crate::container::list;
 use crate::engine::Engine;
 use crate::network;
 use crate::record::container::Status;
+use crate::volume;
 
 /// Which containers a command is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,4 +65,10 @@ pub fn images() -> Vec<Offer> {
         .collect();
     names.sort();
     names.into_iter().map(|name| Offer::new(name, "")).collect()
+}
+
+pub fn volumes() -> Vec<Offer> {
+    let volumes = Engine::open().and_then(|engine| volume::all(&engine.paths));
+    let volumes = volumes.unwrap_or_default().into_iter();
+    volumes.map(|volume| Offer::new(volume.name, "")).collect()
 }

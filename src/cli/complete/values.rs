@@ -20,7 +20,8 @@ enum What {
     Containers(Which),
     Images,
     Networks,
-    /// Containers and images.
+    Volumes,
+    /// Containers, images, networks and volumes.
     Objects,
     Environment,
     Signals,
@@ -29,7 +30,7 @@ enum What {
 }
 
 use What::{Capabilities, Containers, Directories, Environment, Files, Images, Keys, Modes};
-use What::{Networks, Nothing, Objects, Signals, Words};
+use What::{Networks, Nothing, Objects, Signals, Volumes, Words};
 
 /// Options by their long names; they mean the same wherever they occur.
 const OPTIONS: &[(&str, What)] = &[
@@ -52,7 +53,10 @@ const OPTIONS: &[(&str, What)] = &[
     ("log-driver", Words(LOG_DRIVERS)),
     ("log-opt", Keys(LOG_OPTIONS)),
     ("metadata-file", Files),
-    ("mount", Keys(&["type=bind,", "type=tmpfs,"])),
+    (
+        "mount",
+        Keys(&["type=bind,", "type=image,", "type=tmpfs,", "type=volume,"]),
+    ),
     ("driver", Words(&["bridge"])),
     ("network", Modes(&[])),
     ("output", Files),
@@ -78,7 +82,7 @@ const OPTIONS: &[(&str, What)] = &[
     ),
     ("signal", Signals),
     ("stop-signal", Signals),
-    ("type", Words(&["container", "image", "network"])),
+    ("type", Words(&["container", "image", "network", "volume"])),
     (
         "ulimit",
         Keys(&[
@@ -100,9 +104,10 @@ const OPTIONS: &[(&str, What)] = &[
             "stack=",
         ]),
     ),
-    ("userns", Words(&["host"])),
+    ("userns", Words(&["host", "keep-id", "nomap"])),
     ("uts", Words(&["host", "private"])),
     ("volume", Files),
+    ("volume-driver", Words(&["local"])),
     ("volumes-from", Containers(Which::All)),
 ];
 pub const LOG_DRIVERS: &[&str] = &["journald", "json-file", "local", "none"];
@@ -178,6 +183,8 @@ const FILTERS: &[(&str, &[&str])] = &[
     ("network prune", &["label!=", "label=", "until="]),
     ("system prune", &["label!=", "label=", "until="]),
     ("search", &["is-official=", "stars="]),
+    ("volume ls", &["dangling=", "driver=", "label=", "name="]),
+    ("volume prune", &["all=", "label!=", "label="]),
 ];
 
 /// Arguments that the usage line does not tell enough of.
@@ -258,10 +265,13 @@ fn filter(entry: &Entry, typed: &str) -> Answer {
         "dangling" | "is-task" | "is-official" => Words(&["false", "true"]),
         "network" => Networks,
         "type" => Words(&["builtin", "custom"]),
+        "driver" if entry.paths[0] == "volume ls" => Words(&["local"]),
         "driver" => Words(&["bridge", "host", "null"]),
         "scope" => Words(&["local"]),
         "ancestor" | "reference" => Images,
         "before" | "since" if entry.paths[0] == "image ls" => Images,
+        "volume" => Volumes,
+        "name" if entry.paths[0] == "volume ls" => Volumes,
         "before" | "since" | "name" => Containers(Which::All),
         _ => Nothing,
     };
@@ -289,6 +299,7 @@ pub fn argument(entry: &Entry, before: &[&str]) -> Answer {
         (None, "CONTAINER" | "[CONTAINER...]") => Containers(Which::All),
         (None, "IMAGE") => Images,
         (None, "NETWORK") if !entry.paths[0].ends_with("create") => Networks,
+        (None, "VOLUME") => Volumes,
         _ => Nothing,
     };
     let Answer(mut offers, shell) = offer(what, "");
@@ -307,10 +318,12 @@ fn offer(what: What, typed: &str) -> Answer {
         Containers(which) => Answer(names::containers(which), Shell::Nothing),
         Images => Answer(names::images(), Shell::Nothing),
         Networks => Answer(names::networks(), Shell::Nothing),
+        Volumes => Answer(names::volumes(), Shell::Nothing),
         Objects => {
             let mut all = names::containers(Which::All);
             all.extend(names::images());
             all.extend(names::networks());
+            all.extend(names::volumes());
             Answer(all, Shell::Nothing)
         }
         Environment => {

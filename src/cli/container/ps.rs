@@ -175,7 +175,7 @@ impl Row for Line {
         Field {
             name: "LocalVolumes",
             header: "LOCAL VOLUMES",
-            get: |_| "0".into(),
+            get: |l| l.summary.volumes().to_string().into(),
         },
         Field {
             name: "Mounts",
@@ -311,12 +311,14 @@ impl Line {
     }
 
     fn mounts(&self) -> String {
-        let mounts = self.summary.mounts().into_iter();
-        let cut = |(source, _): (String, String)| {
+        let mounts = self.summary.mounts();
+        let cut = |(what, place): (&str, &str)| {
+            // A tmpfs has no name but its place.
+            let what = if what.is_empty() { place } else { what };
             if self.whole {
-                source
+                what.to_string()
             } else {
-                shorten(&source, 15)
+                shorten(what, 15)
             }
         };
         mounts.map(cut).collect::<Vec<_>>().join(",")

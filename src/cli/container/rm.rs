@@ -27,12 +27,10 @@ impl Verb for RmArgs {
                 "rm --link is not supported: there are no legacy links",
             ));
         }
-        // Containers have no anonymous volumes yet, so --volumes has nothing
-        // more to remove.
         let engine = Engine::open()?;
         let mut worst = 0;
         for name in &self.containers {
-            match remove(&engine, name, self.force) {
+            match remove(&engine, name, self.force, self.volumes) {
                 Ok(()) => stdout::line(name)?,
                 // As Docker: `rm -f` of what is not there says so and succeeds.
                 Err(e) if self.force && e.kind() == Kind::NotFound => {

@@ -106,7 +106,7 @@ fn start(
         Err(e) => {
             // A monitor that came to be has removed it already.
             if auto_remove && engine.paths.container(&id).exists() {
-                let _ = remove::discard(engine, &id, &name, created.lock);
+                let _ = remove::discard(engine, &id, &name, created.lock, true);
             }
             Err(e)
         }

@@ -2,6 +2,7 @@
 
 use crate::cli::container::ps;
 use crate::cli::image::ls;
+use crate::cli::volume::ls as volume_ls;
 use crate::cli::{Front, Verb, stdout};
 use crate::container::disk::{self, DiskUse};
 use crate::engine::Engine;
@@ -31,9 +32,9 @@ const IMAGES: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.
 {{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}";
 const CONTAINERS: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t\
 {{.RunningFor}}\t{{.Status}}\t{{.Names}}";
-/// There are neither volumes nor a build cache.
-const REST: &str = "\nLocal Volumes space usage:\n\nVOLUME NAME   LINKS     SIZE\n\n\
-Build cache usage: 0B\n\n\
+const VOLUMES: &str = "{{.Name}}\t{{.Links}}\t{{.Size}}";
+/// There is no build cache.
+const REST: &str = "\nBuild cache usage: 0B\n\n\
 CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n";
 
 impl Verb for DfArgs {
@@ -65,7 +66,8 @@ fn verbose(format: &str) -> Result<String> {
         .map(Template::parse)
         .transpose()
         .map_err(|e| e.within("template parsing error"))?;
-    let used = disk::measure(&Engine::open()?)?;
+    let engine = Engine::open()?;
+    let used = disk::measure(&engine)?;
     let now = Timestamp::now();
     let whole = template.is_some();
     let images: Vec<ls::Line> = used
@@ -78,18 +80,29 @@ fn verbose(format: &str) -> Result<String> {
         .into_iter()
         .map(|used| ps::Line::of_disk(used, now, whole))
         .collect();
+    let volumes: Vec<volume_ls::Line> = used
+        .volumes
+        .into_iter()
+        .map(|used| volume_ls::Line {
+            place: engine.paths.volume_data(&used.volume.name),
+            volume: used.volume,
+            disk: Some((used.users, used.bytes)),
+        })
+        .collect();
     let Some(template) = template else {
         let escape = stdout::is_terminal();
         return Ok(format!(
-            "Images space usage:\n\n{}\nContainers space usage:\n\n{}{REST}",
+            "Images space usage:\n\n{}\nContainers space usage:\n\n{}\n\
+             Local Volumes space usage:\n\n{}{REST}",
             Format::parse("", IMAGES, "")?.render(&images, escape)?,
             Format::parse("", CONTAINERS, "")?.render(&containers, escape)?,
+            Format::parse("", VOLUMES, "")?.render(&volumes, escape)?,
         ));
     };
     let all = json!({
         "Images": images.iter().map(document).collect::<Value>(),
         "Containers": containers.iter().map(document).collect::<Value>(),
-        "Volumes": [],
+        "Volumes": volumes.iter().map(document).collect::<Value>(),
         "BuildCache": [],
     });
     let text = template
@@ -116,6 +129,7 @@ fn summary(used: &DiskUse) -> [Sort; 4] {
         reclaimable,
     };
     let in_use = used.images.iter().filter(|i| i.containers > 0).count();
+    let unused = used.volumes.iter().filter(|v| v.users == 0);
     let active = used.containers.iter().filter(|c| c.is_active()).count();
     [
         sort(
@@ -132,7 +146,13 @@ fn summary(used: &DiskUse) -> [Sort; 4] {
             used.containers_bytes,
             used.containers_reclaimable,
         ),
-        sort("Local Volumes", 0, 0, 0, 0),
+        sort(
+            "Local Volumes",
+            used.volumes.len(),
+            used.volumes.iter().filter(|v| v.users > 0).count(),
+            used.volumes.iter().map(|v| v.bytes).sum(),
+            unused.map(|v| v.bytes).sum(),
+        ),
         sort("Build Cache", 0, 0, 0, 0),
     ]
 }

@@ -2,8 +2,10 @@
 
 use crate::cli::image::prune as image_prune;
 use crate::cli::network::prune as network_prune;
+use crate::cli::volume::prune as volume_prune;
 use crate::cli::{Front, Verb, confirm, show, stdout};
 use crate::container::network::operate;
+use crate::container::volumes::{self, PruneFilters, Pruned};
 use crate::container::{images, prune};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -22,7 +24,6 @@ pub struct PruneArgs {
     #[arg(short, long)]
     force: bool,
     /// Prune anonymous volumes
-    // There are none yet, and so none is left over.
     #[arg(long)]
     volumes: bool,
 }
@@ -35,12 +36,20 @@ impl Verb for PruneArgs {
             ));
         }
         let filters = prune::Filters::parse(&self.filter, &TimeZone::system())?;
+        let of_volumes = match self.volumes {
+            true => Some(PruneFilters::parse(false, &self.filter)?),
+            false => None,
+        };
         if !self.force && !confirm(&self.warning())? {
             return Ok(0);
         }
         let engine = Engine::open()?;
         let containers = prune::prune(&engine, &filters)?;
         let networks = operate::prune(&engine, &filters)?;
+        let volumes = match of_volumes {
+            Some(filters) => volumes::prune(&engine, &filters)?,
+            None => Pruned::default(),
+        };
         let images = images::prune(&engine, self.all, self.filter)?;
         let mut out = String::new();
         if !containers.ids.is_empty() {
@@ -50,11 +59,14 @@ impl Verb for PruneArgs {
             ));
         }
         out.push_str(&network_prune::deleted(&networks));
+        out.push_str(&volume_prune::deleted(&volumes));
         out.push_str(&image_prune::deleted(&images));
-        let total = size::decimal4(containers.reclaimed + images.freed);
+        let reclaimed = containers.reclaimed + volumes.reclaimed + images.freed;
+        let total = size::decimal4(reclaimed);
         out.push_str(&format!("Total reclaimed space: {total}\n"));
         stdout::print(&out)?;
-        let failed = containers.failures.iter().map(|e| show(e, front)).max();
+        let failures = containers.failures.iter().chain(&volumes.failures);
+        let failed = failures.map(|e| show(e, front)).max();
         Ok(failed.unwrap_or(0))
     }
 }

@@ -118,8 +118,15 @@ fn files_plan(engine: &Engine, container: &Container) -> Result<Plan> {
         join: None,
         memory: None,
     };
-    let layers = start::layers(engine, container)?;
-    plan::build(&engine.paths, container, &layers, maps.as_ref(), shared)
+    if !container.ids.is_same() {
+        return Err(Error::unsupported(format!(
+            "cannot copy from or to container {} while it does not run: its files have other owners (--userns {})",
+            container.id, container.host_config.userns_mode
+        ))
+        .hint("start it first, or use `wherry export`"));
+    }
+    let material = start::material(engine, container)?;
+    plan::build(&engine.paths, container, &material, maps.as_ref(), shared)
 }
 
 /// A thing that was found, opened.

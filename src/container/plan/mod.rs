@@ -7,19 +7,22 @@ pub mod logging;
 mod mounts;
 pub mod namespaces;
 mod process;
-mod root;
+pub mod root;
 pub mod security;
 pub mod sysctl;
+mod wanted;
 
 pub use process::{ExecRequest, exec_process};
+pub use wanted::{clean, refuse_target};
 
 use crate::error::{Error, Result};
 use crate::paths::Paths;
 use crate::record::container::Container;
 use crate::runtime::beside::Join;
-use crate::runtime::plan::Plan;
-use crate::userns::map::{self, Maps};
+use crate::runtime::plan::{Overlay, Plan, Source, Step};
+use crate::userns::map::Maps;
 use namespaces::{Namespaces, Whose};
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -35,6 +38,16 @@ pub struct Layers {
     pub need_fuse: bool,
 }
 
+/// What else is mounted in a container.
+#[derive(Debug, Default)]
+pub struct Material {
+    pub layers: Layers,
+    /// Those of the images that are mounted, in the order of the mounts.
+    pub images: Vec<Layers>,
+    /// Mounts of volumes that another container has mounted already, by name.
+    pub mounted: HashMap<String, OwnedFd>,
+}
+
 /// What a container has in common with the host or with another container.
 pub struct Shared {
     pub namespaces: Namespaces,
@@ -48,7 +61,7 @@ pub struct Shared {
 pub fn build(
     paths: &Paths,
     container: &Container,
-    layers: &Layers,
+    material: &Material,
     maps: Option<&Maps>,
     shared: Shared,
 ) -> Result<Plan> {
@@ -74,22 +87,27 @@ pub fn build(
         private_network,
         namespaces: &whose,
         shared_memory: memory.as_ref(),
+        mounted: &material.mounted,
     };
-    let (steps, root_propagation) = tree.steps()?;
-    let max_gid = maps.map_or(i32::MAX as u32, |m| m.counts().1 - 1);
+    let steps = tree.steps()?;
+    let images = images(paths, container, material, maps, &steps)?;
+    let shifted = !container.ids.is_same();
+    let max_gid = maps.map_or(i32::MAX as u32, |m| container.ids.last_group(m));
     let (masked, read_only) = security.hidden_paths(host)?;
     Ok(Plan {
         namespaces,
         join,
         id_maps: maps
             .filter(|_| namespaces & libc::CLONE_NEWUSER != 0)
-            .map(map::nested),
+            .map(|maps| container.ids.maps(maps)),
         hostname: c_string(&container.config.hostname)?,
         domainname: c_string(&container.config.domainname)?,
-        root_propagation,
-        root: root::root(paths, container, layers, maps.is_some())?,
+        root: root::root(paths, container, &material.layers, maps)?,
         staging: staging(paths)?,
+        opened: steps.iter().map(|_| None).collect(),
         steps,
+        images,
+        becomes_root: shifted,
         sysctls: sysctl::plan(host, &whose, max_gid)?,
         masked,
         read_only,
@@ -99,9 +117,34 @@ pub fn build(
     })
 }
 
+/// The trees of the images that are mounted, with the steps that do it.
+fn images(
+    paths: &Paths,
+    container: &Container,
+    material: &Material,
+    maps: Option<&Maps>,
+    steps: &[Step],
+) -> Result<Vec<(usize, Overlay)>> {
+    let of_image = |step: &Step| matches!(step, Step::Mount(mount) if matches!(mount.source, Source::Image { .. }));
+    let places = steps.iter().enumerate().filter(|(_, step)| of_image(step));
+    // The user's mounts are sorted by depth; an image knows which it is of.
+    let order = wanted::images(container);
+    places
+        .zip(order)
+        .map(|((place, _), which)| {
+            let layers = material
+                .images
+                .get(which)
+                .ok_or_else(|| Error::internal("the layers of a mounted image are not known"))?;
+            let overlay = root::image(paths, container, layers, maps, which)?;
+            Ok((place, overlay))
+        })
+        .collect()
+}
+
 /// One empty directory, shared: what a container attaches on it is only in
 /// its own mount namespace.
-fn staging(paths: &Paths) -> Result<CString> {
+pub fn staging(paths: &Paths) -> Result<CString> {
     use crate::error::Context;
     let dir = paths.run().join("mnt");
     match std::fs::DirBuilder::new().mode(0o700).create(&dir) {

@@ -35,12 +35,6 @@ pub fn container_of(mode: &str) -> Option<&str> {
 
 impl Namespaces {
     pub fn of(host: &HostConfig) -> Result<Self> {
-        if !matches!(host.userns_mode.as_str(), "" | "host") {
-            return Err(Error::unsupported(format!(
-                "--userns {} is not supported",
-                host.userns_mode
-            )));
-        }
         let all = Self {
             pid: whose("--pid", &host.pid_mode)?,
             ipc: whose("--ipc", &host.ipc_mode)?,

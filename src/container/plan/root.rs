@@ -1,11 +1,13 @@
 //! Where a container's root file system comes from.
 
-use super::{Layers, c_path};
+use super::{Layers, c_path, staging};
 use crate::error::{Context, Error, Result};
 use crate::paths::Paths;
 use crate::record::container::Container;
-use crate::runtime::init_layer;
-use crate::runtime::plan::{Lower, Root};
+use crate::runtime::plan::{Lower, Overlay, Root, Upper, kernel_is};
+use crate::runtime::{init_layer, shift};
+use crate::userns::layout::Layout;
+use crate::userns::map::Maps;
 use std::ffi::CString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -13,58 +15,119 @@ use std::path::{Path, PathBuf};
 /// A page, less one: mount(2) cuts its options there without a word.
 const MAX_OPTIONS: usize = 4095;
 
-pub fn root(paths: &Paths, container: &Container, layers: &Layers, rootless: bool) -> Result<Root> {
+/// The container's own root; `maps` are those of U, where that is used.
+pub fn root(
+    paths: &Paths,
+    container: &Container,
+    layers: &Layers,
+    maps: Option<&Maps>,
+) -> Result<Root> {
     if let Some(dir) = &container.rootfs {
         return Ok(Root::Directory(c_path(dir)?));
     }
-    let init = init_layer::path(paths)?;
-    let lower: Vec<&Path> = std::iter::once(init.as_path())
-        .chain(layers.dirs.iter().map(PathBuf::as_path))
-        .collect();
     let dir = paths.container(&container.id);
-    let overlay = Overlay {
-        upper: dir.join("upper"),
-        work: dir.join("work"),
+    let upper = Upper {
+        upper: c_path(&dir.join("upper"))?,
+        work: c_path(&dir.join("work"))?,
         volatile: container.host_config.auto_remove,
-        userxattr: rootless,
+        owner: container.ids.outside(0, 0),
     };
-    let lower = if takes_layers_one_by_one() {
-        Lower::Each(lower.into_iter().map(c_path).collect::<Result<_>>()?)
-    } else {
-        overlay.joined(&paths.run_container(&container.id).join("l"), &lower)?
+    let links = paths.run_container(&container.id).join("l");
+    let tree = Tree {
+        paths,
+        layers,
+        links: &links,
+        layout: container.ids,
+        // What it has written is as fuse-overlayfs writes it.
+        need_fuse: layers.need_fuse || paths.owners_by_fuse(&container.id).exists(),
+        maps,
     };
-    Ok(Root::Overlay {
-        native: !layers.need_fuse,
-        lower,
-        upper: c_path(&overlay.upper)?,
-        work: c_path(&overlay.work)?,
-        volatile: overlay.volatile,
-        userxattr: overlay.userxattr,
-    })
+    tree.overlay(Some(upper)).map(Root::Overlay)
 }
 
-/// overlayfs has `lowerdir+` since Linux 6.7.
-fn takes_layers_one_by_one() -> bool {
-    let Ok(uname) = nix::sys::utsname::uname() else {
-        return true;
+/// The tree of another image, to be read; `number` tells it from others.
+pub fn image(
+    paths: &Paths,
+    container: &Container,
+    layers: &Layers,
+    maps: Option<&Maps>,
+    number: usize,
+) -> Result<Overlay> {
+    let links = paths
+        .run_container(&container.id)
+        .join(format!("l{number}"));
+    let tree = Tree {
+        paths,
+        layers,
+        links: &links,
+        layout: container.ids,
+        need_fuse: layers.need_fuse,
+        maps,
     };
-    let release = uname.release().to_string_lossy().into_owned();
-    let mut numbers = release
-        .split(['.', '-'])
-        .map(|n| n.parse::<u32>().unwrap_or(0));
-    (numbers.next(), numbers.next()) >= (Some(6), Some(7))
+    tree.overlay(None)
 }
 
-struct Overlay {
-    upper: PathBuf,
-    work: PathBuf,
-    volatile: bool,
-    userxattr: bool,
+/// The layers as they are on disk, to be read; links to them go below `dir`.
+pub fn view(paths: &Paths, layers: &Layers, maps: Option<&Maps>, dir: &Path) -> Result<Overlay> {
+    let tree = Tree {
+        paths,
+        layers,
+        links: &dir.join("l"),
+        layout: Layout::Same,
+        need_fuse: layers.need_fuse,
+        maps,
+    };
+    tree.overlay(None)
 }
 
-impl Overlay {
-    /// Makes the short links in `links` and the options that name them.
-    fn joined(&self, links: &Path, lower: &[&Path]) -> Result<Lower> {
+struct Tree<'a> {
+    paths: &'a Paths,
+    layers: &'a Layers,
+    /// Where short links to the layers go, for kernels that need them.
+    links: &'a Path,
+    layout: Layout,
+    need_fuse: bool,
+    maps: Option<&'a Maps>,
+}
+
+impl Tree<'_> {
+    fn overlay(&self, upper: Option<Upper>) -> Result<Overlay> {
+        let staging = staging(self.paths)?;
+        if let Some(maps) = self.maps.filter(|_| !self.layout.is_same()) {
+            let wanted = shift::Wanted {
+                layers: &self.layers.dirs,
+                init: upper.is_some(),
+                need_fuse: self.need_fuse,
+                layout: self.layout,
+                upper,
+                staging,
+            };
+            return shift::overlay(self.paths, maps, wanted);
+        }
+        let mut lower = self.layers.dirs.clone();
+        if upper.is_some() {
+            lower.insert(0, init_layer::path(self.paths)?);
+        } else if lower.len() < 2 {
+            // An overlay that nobody writes has two layers at least.
+            lower.push(self.paths.run().join("mnt"));
+        }
+        let lower = match kernel_is(6, 7) {
+            true => Lower::Each(lower.iter().map(|dir| c_path(dir)).collect::<Result<_>>()?),
+            false => self.joined(&lower, upper.as_ref())?,
+        };
+        Ok(Overlay {
+            native: !self.need_fuse,
+            lower,
+            shifted: None,
+            upper,
+            userxattr: self.maps.is_some(),
+        })
+    }
+
+    /// Makes the short links and the options that name them.
+    fn joined(&self, lower: &[PathBuf], upper: Option<&Upper>) -> Result<Lower> {
+        use std::os::unix::ffi::OsStrExt;
+        let links = self.links;
         let made = |e: std::io::Result<()>| {
             e.context(|| format!("cannot make links in \"{}\"", links.display()))
         };
@@ -75,14 +138,19 @@ impl Overlay {
             made(symlink(layer, links.join(i.to_string())))?;
             names.push(i.to_string());
         }
-        made(symlink(&self.upper, links.join("u")))?;
-        made(symlink(&self.work, links.join("w")))?;
-        let mut options = format!("lowerdir={},upperdir=u,workdir=w", names.join(":"));
-        if self.userxattr {
-            options += ",userxattr";
+        let mut options = format!("lowerdir={}", names.join(":"));
+        if let Some(upper) = upper {
+            for (name, dir) in [("u", &upper.upper), ("w", &upper.work)] {
+                let dir = std::ffi::OsStr::from_bytes(dir.as_bytes());
+                made(symlink(dir, links.join(name)))?;
+            }
+            options += ",upperdir=u,workdir=w";
+            if upper.volatile {
+                options += ",volatile";
+            }
         }
-        if self.volatile {
-            options += ",volatile";
+        if self.maps.is_some() {
+            options += ",userxattr";
         }
         if options.len() > MAX_OPTIONS {
             return Err(Error::unsupported(format!(

@@ -34,6 +34,20 @@ pub fn open(root: BorrowedFd<'_>, path: &CStr, flags: OFlag, links: Links) -> ni
     }
 }
 
+/// Opens `path` below `top` as a path alone. A link that leads out of `top` is
+/// an error (EXDEV), not taken for one inside.
+pub fn open_within(top: BorrowedFd<'_>, path: &CStr) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    loop {
+        match openat2(top, path, how) {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
 /// Writes all of `value` to an existing file; nothing else is made or followed.
 pub fn write(root: BorrowedFd<'_>, path: &CStr, value: &[u8]) -> nix::Result<()> {
     let fd = open(root, path, OFlag::O_WRONLY, Links::Refuse)?;

@@ -11,6 +11,7 @@ mod reaper;
 mod root;
 mod tree;
 
+pub use beneath::open_within;
 pub use process::Streams;
 
 use super::plan::Plan;
@@ -51,7 +52,7 @@ pub fn start(plan: &mut Plan, streams: Streams, sync: &ChildEnd) -> ! {
 }
 
 /// The container's files alone, in a mount namespace of the caller's own.
-pub fn files(plan: &Plan) -> Result<OwnedFd, Failure> {
+pub fn files(plan: &mut Plan) -> Result<OwnedFd, Failure> {
     tree::files(plan)
 }
 
@@ -106,7 +107,7 @@ fn become_init(
         Some((master, slave)) => (Some(master), Some(slave)),
         None => (None, None),
     };
-    let keep = matches!(plan.root, super::plan::Root::Overlay { .. });
+    let keep = plan.root.overlay().is_some();
     let ready = open_user_files(keep.then_some(built.root), master);
     sync.ready(&ready).at(Step::Wait)?;
     drop(ready);

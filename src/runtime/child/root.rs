@@ -2,7 +2,7 @@
 //! directory and then made `/`.
 
 use super::{At, Done};
-use crate::runtime::overlay::{self, Writable};
+use crate::runtime::outside;
 use crate::runtime::plan::{Lower, Plan, Root};
 use crate::runtime::sync::{ChildEnd, Step};
 use crate::sys::mount;
@@ -20,25 +20,26 @@ pub fn attach(plan: &Plan, sync: &ChildEnd) -> Done<OwnedFd> {
 
 /// The same with another way out; without one, only what the kernel makes.
 pub fn attach_or(plan: &Plan, instead: &dyn Fn(Errno) -> Done<OwnedFd>) -> Done<OwnedFd> {
-    match &plan.root {
-        Root::Overlay { native: false, .. } => stage(plan, instead(Errno::EOPNOTSUPP)?),
-        Root::Overlay {
-            lower: Lower::Joined {
-                directory, options, ..
-            },
-            ..
-        } => {
-            nix::unistd::chdir(directory.as_c_str()).at(Step::Root)?;
-            match mount::overlay(&plan.staging, options) {
-                Ok(()) => open_staging(plan),
-                Err(errno) => stage(plan, instead(errno)?),
-            }
-        }
-        Root::Overlay { .. } => match layered(&plan.root) {
-            Ok(root) => stage(plan, root),
+    let overlay = match &plan.root {
+        Root::Overlay(overlay) => overlay,
+        Root::Directory(path) => return stage(plan, directory(path).at(Step::Root)?),
+    };
+    if !overlay.native || overlay.shifted.is_some() {
+        return stage(plan, instead(Errno::EOPNOTSUPP)?);
+    }
+    if let Lower::Joined {
+        directory, options, ..
+    } = &overlay.lower
+    {
+        nix::unistd::chdir(directory.as_c_str()).at(Step::Root)?;
+        return match mount::overlay(&plan.staging, options) {
+            Ok(()) => open_staging(plan),
             Err(errno) => stage(plan, instead(errno)?),
-        },
-        Root::Directory(path) => stage(plan, directory(path).at(Step::Root)?),
+        };
+    }
+    match outside::one_by_one(overlay) {
+        Ok(root) => stage(plan, root),
+        Err(errno) => stage(plan, instead(errno)?),
     }
 }
 
@@ -51,11 +52,9 @@ fn stage(plan: &Plan, root: OwnedFd) -> Done<OwnedFd> {
 /// What the parent has mounted where the kernel does not do it here: an upper
 /// layer on NFS or on another overlay, no overlay at all, or not for users.
 fn instead(refusal: Errno, sync: &ChildEnd) -> Done<OwnedFd> {
-    match refusal {
-        Errno::EPERM | Errno::EINVAL | Errno::ENODEV | Errno::EOPNOTSUPP => {
-            sync.ask_root(refusal).at(Step::Root)
-        }
-        other => Err(other).at(Step::Root),
+    match outside::is_refusal(refusal) {
+        true => sync.ask_root(refusal).at(Step::Root),
+        false => Err(refusal).at(Step::Root),
     }
 }
 
@@ -72,26 +71,6 @@ fn directory(path: &CStr) -> nix::Result<OwnedFd> {
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     let fd = openat2(nix::fcntl::AT_FDCWD, path, how)?;
     mount::clone_tree(fd.as_fd(), c"", true)
-}
-
-fn layered(root: &Root) -> nix::Result<OwnedFd> {
-    let Root::Overlay {
-        lower: Lower::Each(lower),
-        upper,
-        work,
-        volatile,
-        userxattr,
-        ..
-    } = root
-    else {
-        return Err(Errno::EINVAL);
-    };
-    let write = Writable {
-        upper,
-        work,
-        volatile: *volatile,
-    };
-    overlay::mount(lower, Some(write), *userxattr)
 }
 
 /// `--read-only`: only the root's own mount; what is mounted on it keeps its own.

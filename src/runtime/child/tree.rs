@@ -4,8 +4,9 @@ use super::beneath::{self, Links};
 use super::{At, Done, root};
 use crate::runtime::plan::{Mount, Plan, Source, Step as TreeStep};
 use crate::runtime::sync::{ChildEnd, Step};
-use crate::sys::mount;
+use crate::sys::{cred, mount};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,30 +20,45 @@ pub struct Built {
     pub pts: Option<OwnedFd>,
 }
 
-pub fn build(plan: &Plan, sync: &ChildEnd) -> Done<Built> {
-    mount::set_root_propagation(libc::MS_REC | plan.root_propagation).at(Step::Propagation)?;
+pub fn build(plan: &mut Plan, sync: &ChildEnd) -> Done<Built> {
+    // 1. The host's, while it is as it was and we are who we were: peers of
+    //    its mounts are only there before the root is made private, and only
+    //    the caller may be allowed to go where the sources are.
+    open_sources(plan)?;
+    mount::set_root_propagation(libc::MS_REC | libc::MS_PRIVATE).at(Step::Propagation)?;
+    let root = root::attach(plan, sync)?;
+    // 2. From here on only the container's own.
+    if plan.becomes_root {
+        cred::become_user(0, 0, &[]).at(Step::User)?;
+        cred::parent_death_signal(libc::SIGKILL).at(Step::Wait)?;
+        cred::not_dumpable().at(Step::Wait)?;
+    }
     let mut built = Built {
-        root: root::attach(plan, sync)?,
+        root,
         proc: None,
         pts: None,
     };
     for (i, step) in plan.steps.iter().enumerate() {
-        take(step, &mut built).item(Step::Tree, i)?;
+        let opened = plan.opened.get_mut(i).and_then(Option::take);
+        take(step, opened, &mut built).item(Step::Tree, i)?;
     }
     Ok(built)
 }
 
 /// The root and what the user mounts in it of the host: no file system of the
 /// kernel's, nothing that is made anew.
-pub fn files(plan: &Plan) -> Done<OwnedFd> {
+pub fn files(plan: &mut Plan) -> Done<OwnedFd> {
+    let wanted = |step: &TreeStep| matches!(step, TreeStep::Mount(m) if m.follow && !matches!(m.source, Source::New { .. }));
+    for (i, step) in plan.steps.iter().enumerate() {
+        if let (TreeStep::Mount(m), true) = (step, wanted(step)) {
+            open_source(m, &mut plan.opened[i], &plan.staging).item(Step::Tree, i)?;
+        }
+    }
     mount::set_root_propagation(libc::MS_REC | libc::MS_PRIVATE).at(Step::Propagation)?;
     let root = root::attach_or(plan, &|errno| Err(errno).at(Step::Root))?;
     for (i, step) in plan.steps.iter().enumerate() {
-        match step {
-            TreeStep::Mount(m) if m.follow && !matches!(m.source, Source::New { .. }) => {
-                put(m, root.as_fd()).item(Step::Tree, i)?;
-            }
-            _ => {}
+        if let (TreeStep::Mount(m), true) = (step, wanted(step)) {
+            put(m, plan.opened[i].take(), root.as_fd()).item(Step::Tree, i)?;
         }
     }
     if plan.read_only_root {
@@ -51,11 +67,79 @@ pub fn files(plan: &Plan) -> Done<OwnedFd> {
     Ok(root)
 }
 
-fn take(step: &TreeStep, built: &mut Built) -> nix::Result<()> {
+/// Detached copies of what is mounted from the host.
+fn open_sources(plan: &mut Plan) -> Done {
+    for (i, step) in plan.steps.iter().enumerate() {
+        let (TreeStep::Mount(m), Some(opened)) = (step, plan.opened.get_mut(i)) else {
+            continue;
+        };
+        match open_source(m, opened, &plan.staging) {
+            Err(_) if m.optional => {}
+            other => other.item(Step::Tree, i)?,
+        }
+    }
+    Ok(())
+}
+
+fn open_source(m: &Mount, opened: &mut Option<OwnedFd>, staging: &CStr) -> nix::Result<()> {
+    let tree = match &m.source {
+        Source::New { .. } => return Ok(()),
+        // A copy where the kernel makes one, so that a restart finds it as it
+        // was.
+        Source::Detached(mount) => match mount::clone_tree(mount.as_fd(), c"", true) {
+            Ok(copy) => copy,
+            Err(_) => mount.try_clone().map_err(|_| Errno::EMFILE)?,
+        },
+        Source::Host {
+            path,
+            subpath: None,
+            recursive,
+        } => mount::clone_tree(nix::fcntl::AT_FDCWD, path, *recursive)?,
+        Source::Host {
+            path,
+            subpath: Some(below),
+            recursive,
+        } => {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            let top = nix::fcntl::open(path.as_c_str(), flags, Mode::empty())?;
+            let found = beneath::open_within(top.as_fd(), below)?;
+            mount::clone_tree(found.as_fd(), c"", *recursive)?
+        }
+        Source::Image { subpath } => {
+            let image = opened.take().ok_or(Errno::ENOENT)?;
+            match subpath {
+                None => image,
+                Some(below) => part_of(&image, below, staging)?,
+            }
+        }
+    };
+    if m.propagation != 0 {
+        mount::set_attributes(&tree, 0, m.propagation, true)?;
+    }
+    if m.attributes != 0 {
+        mount::set_attributes(&tree, m.attributes, 0, m.recursive)?;
+    }
+    *opened = Some(tree);
+    Ok(())
+}
+
+/// What is beneath `below` of a mount that is attached nowhere: for the copy it
+/// is attached for a moment, because older kernels only copy what is.
+fn part_of(image: &OwnedFd, below: &CStr, staging: &CStr) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let place = nix::fcntl::open(staging, flags, Mode::empty())?;
+    mount::attach(image, &place)?;
+    let part = beneath::open_within(image.as_fd(), below)
+        .and_then(|found| mount::clone_tree(found.as_fd(), c"", false));
+    mount::detach(staging)?;
+    part
+}
+
+fn take(step: &TreeStep, opened: Option<OwnedFd>, built: &mut Built) -> nix::Result<()> {
     let root = built.root.as_fd();
     match step {
         TreeStep::Mount(m) => {
-            let mounted = put(m, root);
+            let mounted = put(m, opened, root);
             match (mounted, &m.source) {
                 // The host's, where its processes are shared.
                 (Ok(fd), Source::Host { .. }) if m.target.as_c_str() == c"proc" => {
@@ -88,17 +172,19 @@ fn take(step: &TreeStep, built: &mut Built) -> nix::Result<()> {
 }
 
 /// Makes the mount, its mount point, and puts the one on the other.
-fn put(m: &Mount, root: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
-    let source = match &m.source {
-        Source::New { fstype, options } => new(fstype, options, m.attributes)?,
-        Source::Detached(mount) => mount.try_clone().map_err(|_| Errno::EMFILE)?,
-        Source::Host { path, recursive } => {
-            let tree = mount::clone_tree(nix::fcntl::AT_FDCWD, path, *recursive)?;
-            if m.attributes != 0 || m.propagation != 0 {
-                mount::set_attributes(&tree, m.attributes, m.propagation, m.recursive)?;
-            }
-            tree
-        }
+fn put(m: &Mount, opened: Option<OwnedFd>, root: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    let source = match (&m.source, opened) {
+        (
+            Source::New {
+                fstype,
+                device,
+                options,
+            },
+            _,
+        ) => new(fstype, device, options, m.attributes)?,
+        (_, Some(tree)) => tree,
+        // An optional one that was not there.
+        (_, None) => return Err(Errno::ENOENT),
     };
     let kind = nix::sys::stat::fstat(&source)?.st_mode & libc::S_IFMT;
     let links = if m.follow {
@@ -123,11 +209,12 @@ fn is_on_proc(target: &OwnedFd) -> nix::Result<bool> {
 
 fn new(
     fstype: &CStr,
+    device: &CStr,
     options: &[(std::ffi::CString, Option<std::ffi::CString>)],
     attributes: u64,
 ) -> nix::Result<OwnedFd> {
     let context = mount::Context::open(fstype)?;
-    context.string(c"source", fstype)?;
+    context.string(c"source", device)?;
     for (key, value) in options {
         match value {
             Some(value) => context.string(key, value)?,
@@ -177,12 +264,12 @@ fn in_parent(
     let parent = CStr::from_bytes_until_nul(&parent).map_err(|_| Errno::EINVAL)?;
     let name = CStr::from_bytes_with_nul(&bytes[slash + 1..]).map_err(|_| Errno::EINVAL)?;
     if matches!(
-        beneath::open(root, parent, nix::fcntl::OFlag::O_PATH, Links::Refuse),
+        beneath::open(root, parent, OFlag::O_PATH, Links::Refuse),
         Err(Errno::ENOENT)
     ) {
         beneath::make(root, parent, true, Links::Refuse)?;
     }
-    let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_DIRECTORY;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     let dir = beneath::open(root, parent, flags, Links::Refuse)?;
     match make(dir.as_fd(), name) {
         Err(Errno::EEXIST) => Ok(()),

@@ -86,7 +86,10 @@ pub fn pack_item(
 ) -> Result<Packed> {
     let mut packer = Packer::new(out, options);
     match item {
-        Item::File(file) => packer.file(name, file)?,
+        Item::File(file) => {
+            let stat = fstat(&file).context(|| "cannot read it")?;
+            packer.file(name, file, stat)?;
+        }
         Item::Other(stat, link) => packer.special(name, &stat, &link)?,
     }
     write_end(packer.out).map_err(unwritten)?;
@@ -135,7 +138,7 @@ impl<'w, W: Write> Packer<'w, W> {
     }
 
     fn directory(&mut self, path: &[u8], listing: &Listing) -> Result<()> {
-        let stat = fstat(listing.own()).context(|| "cannot read a directory")?;
+        let stat = listing.own_stat().context(|| "cannot read a directory")?;
         let records = self.attributes(listing.own())?;
         let is_root = path.is_empty();
         // What every reader gives a root that is not in the archive.
@@ -171,7 +174,7 @@ impl<'w, W: Write> Packer<'w, W> {
                 self.packed.left_out += 1;
                 Ok(())
             }
-            libc::S_IFREG => self.regular(path, dir, &node.name),
+            libc::S_IFREG => self.regular(path, listing, node),
             libc::S_IFLNK => match readlinkat(dir, node.name.as_slice()) {
                 Err(Errno::ENOENT | Errno::EINVAL) => Ok(()),
                 target => {
@@ -200,17 +203,23 @@ impl<'w, W: Write> Packer<'w, W> {
         self.header(&header)
     }
 
-    fn regular(&mut self, path: &[u8], dir: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+    fn regular(&mut self, path: &[u8], listing: &Listing, node: &Node) -> Result<()> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        match openat(dir, name, flags, Mode::empty()) {
+        let file = match openat(
+            listing.dir(node),
+            node.name.as_slice(),
+            flags,
+            Mode::empty(),
+        ) {
             // Gone, or replaced by a link, since the directory was read.
-            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO) => Ok(()),
-            other => self.file(path, File::from(other.context(|| "cannot open it")?)),
-        }
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO) => return Ok(()),
+            other => File::from(other.context(|| "cannot open it")?),
+        };
+        let stat = listing.stat_of(node, &file).context(|| "cannot read it")?;
+        self.file(path, file, stat)
     }
 
-    fn file(&mut self, path: &[u8], mut file: File) -> Result<()> {
-        let stat = fstat(&file).context(|| "cannot read it")?;
+    fn file(&mut self, path: &[u8], mut file: File, stat: FileStat) -> Result<()> {
         if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
             return Ok(());
         }

@@ -130,7 +130,7 @@ impl CreateFlags {
             ..HostConfig::default()
         };
         self.process.apply(&mut config, &mut host)?;
-        self.storage.apply(&mut host)?;
+        self.storage.apply(&mut config, &mut host)?;
         let networks = self.network.apply(&mut config, &mut host)?;
         self.security.apply(&mut host)?;
         self.resources.apply(&mut host)?;

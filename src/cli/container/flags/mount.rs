@@ -1,8 +1,9 @@
 //! `--mount`: comma-separated `key=value` fields; `--tmpfs`.
 
-use super::volume::{clean, is_propagation};
+use super::volume::clean;
+use crate::container::mounts::request::is_propagation;
 use crate::error::{Error, Result};
-use crate::record::container::{BindOptions, Mount, TmpfsOptions};
+use crate::record::mount::{BindOptions, ImageOptions, Mount, TmpfsOptions, VolumeOptions};
 use crate::text::size;
 
 /// Reads one `--mount`.
@@ -12,6 +13,8 @@ pub fn parse(text: &str) -> Result<Mount> {
         ..Mount::default()
     };
     let mut bind = BindOptions::default();
+    let mut volume = VolumeOptions::default();
+    let mut image = ImageOptions::default();
     let mut tmpfs = TmpfsOptions::default();
     let mut groups: Vec<&'static str> = Vec::new();
     for field in fields(text)? {
@@ -21,7 +24,7 @@ pub fn parse(text: &str) -> Result<Mount> {
         };
         let switch = matches!(
             key.as_str(),
-            "readonly" | "ro" | "bind-nonrecursive" | "bind-create-src"
+            "readonly" | "ro" | "bind-nonrecursive" | "bind-create-src" | "volume-nocopy"
         );
         let Some(value) = value.or(switch.then_some("true")) else {
             return Err(Error::usage(format!(
@@ -33,23 +36,24 @@ pub fn parse(text: &str) -> Result<Mount> {
             "source" | "src" => mount.source = source(value)?,
             "target" | "dst" | "destination" => mount.target = value.into(),
             "readonly" | "ro" => mount.read_only = truth(&key, value)?,
+            "consistency" => mount.consistency = value.to_ascii_lowercase(),
             _ if key.starts_with("bind-") => {
                 groups.push("bind");
                 bind_option(&mut bind, &key, value, &field)?;
+            }
+            _ if key.starts_with("volume-") => {
+                groups.push("volume");
+                volume_option(&mut volume, &key, value, &field)?;
+            }
+            "image-subpath" => {
+                groups.push("image");
+                image.subpath = value.into();
             }
             _ if key.starts_with("tmpfs-") => {
                 groups.push("tmpfs");
                 tmpfs_option(&mut tmpfs, &key, value, &field)?;
             }
-            _ if key.starts_with("volume-")
-                || key.starts_with("image-")
-                || key == "consistency" =>
-            {
-                return Err(Error::unsupported(format!(
-                    "--mount option '{key}' is not supported"
-                )));
-            }
-            _ => return Err(Error::usage(format!("unexpected key '{key}' in '{field}'"))),
+            _ => return Err(unexpected(&key, &field)),
         }
     }
     if mount.target.is_empty() {
@@ -61,9 +65,33 @@ pub fn parse(text: &str) -> Result<Mount> {
             mount.kind
         )));
     }
+    check_recursion(&bind, mount.read_only)?;
     mount.bind_options = groups.contains(&"bind").then_some(bind);
+    mount.volume_options = groups.contains(&"volume").then_some(volume);
+    mount.image_options = groups.contains(&"image").then_some(image);
     mount.tmpfs_options = groups.contains(&"tmpfs").then_some(tmpfs);
     Ok(mount)
+}
+
+fn unexpected(key: &str, field: &str) -> Error {
+    Error::usage(format!("unexpected key '{key}' in '{field}'"))
+}
+
+/// What `bind-recursive` says of a read-only bind.
+fn check_recursion(bind: &BindOptions, read_only: bool) -> Result<()> {
+    let needs = |word: &str, what: &str| {
+        Err(Error::usage(format!(
+            "option 'bind-recursive={word}' requires '{what}' to be specified in conjunction"
+        )))
+    };
+    match (bind.read_only_non_recursive, bind.read_only_force_recursive) {
+        (true, _) if !read_only => needs("writable", "readonly"),
+        (_, true) if !read_only => needs("readonly", "readonly"),
+        (_, true) if bind.propagation != "rprivate" => {
+            needs("readonly", "bind-propagation=rprivate")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A source that begins with a dot is relative to the working directory.
@@ -94,16 +122,37 @@ fn bind_option(bind: &mut BindOptions, key: &str, value: &str, field: &str) -> R
         "bind-nonrecursive" => bind.non_recursive = truth(key, value)?,
         "bind-create-src" => bind.create_mountpoint = truth(key, value)?,
         "bind-recursive" => match value {
-            "enabled" => bind.non_recursive = false,
+            // Read-only is so all the way down.
+            "enabled" => {}
             "disabled" => bind.non_recursive = true,
-            "writable" | "readonly" => {
-                return Err(Error::unsupported(format!(
-                    "bind-recursive={value} is not supported"
+            "writable" => bind.read_only_non_recursive = true,
+            "readonly" => bind.read_only_force_recursive = true,
+            _ => {
+                return Err(Error::usage(format!(
+                    "invalid value for {key}: {value} (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")"
                 )));
             }
-            _ => return Err(Error::usage(format!("invalid value for {key}: {value}"))),
         },
-        _ => return Err(Error::usage(format!("unexpected key '{key}' in '{field}'"))),
+        _ => return Err(unexpected(key, field)),
+    }
+    Ok(())
+}
+
+fn volume_option(volume: &mut VolumeOptions, key: &str, value: &str, field: &str) -> Result<()> {
+    let pair = |text: &str| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        (name.to_string(), value.to_string())
+    };
+    match key {
+        "volume-nocopy" => volume.no_copy = truth(key, value)?,
+        "volume-subpath" => volume.subpath = value.into(),
+        "volume-label" => volume.labels.extend([pair(value)]),
+        "volume-driver" => volume.driver_config.get_or_insert_default().name = value.into(),
+        "volume-opt" => {
+            let driver = volume.driver_config.get_or_insert_default();
+            driver.options.extend([pair(value)]);
+        }
+        _ => return Err(unexpected(key, field)),
     }
     Ok(())
 }
@@ -119,7 +168,7 @@ fn tmpfs_option(tmpfs: &mut TmpfsOptions, key: &str, value: &str, field: &str) -
             }
             tmpfs.mode = mode;
         }
-        _ => return Err(Error::usage(format!("unexpected key '{key}' in '{field}'"))),
+        _ => return Err(unexpected(key, field)),
     }
     Ok(())
 }
@@ -149,7 +198,7 @@ pub fn fields(text: &str) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// What is wrong with a mount that is well written.
+/// What is wrong with a mount that is well written (moby, validate.go).
 pub fn check(mount: &Mount) -> Result<()> {
     let kind = &mount.kind;
     let invalid = |why: &str| {
@@ -157,16 +206,8 @@ pub fn check(mount: &Mount) -> Result<()> {
             "invalid mount config for type \"{kind}\": {why}"
         )))
     };
-    match kind.as_str() {
-        "bind" | "tmpfs" => {}
-        "volume" | "image" => {
-            return Err(Error::unsupported(format!(
-                "--mount type={kind} is not supported yet (target {})",
-                mount.target
-            ))
-            .hint("type=bind and type=tmpfs are"));
-        }
-        _ => return invalid("mount type unknown"),
+    if !matches!(kind.as_str(), "bind" | "volume" | "tmpfs" | "image") {
+        return invalid("mount type unknown");
     }
     if !mount.target.starts_with('/') {
         return invalid(&format!(
@@ -177,18 +218,18 @@ pub fn check(mount: &Mount) -> Result<()> {
     if clean(&mount.target) == "/" {
         return invalid("invalid specification: destination can't be '/'");
     }
-    if kind == "tmpfs" {
-        return if mount.source.is_empty() {
-            Ok(())
-        } else {
-            invalid("field Source must not be specified")
-        };
+    match (kind.as_str(), mount.source.as_str()) {
+        ("tmpfs", "") => Ok(()),
+        ("tmpfs", _) => invalid("field Source must not be specified"),
+        ("bind" | "image", "") => invalid("field Source must not be empty"),
+        ("bind", _) => check_bind(mount).or_else(|why| invalid(&why)),
+        (_, source) => check_part(mount, source).or_else(|why| invalid(&why)),
     }
-    if mount.source.is_empty() {
-        return invalid("field Source must not be empty");
-    }
+}
+
+fn check_bind(mount: &Mount) -> std::result::Result<(), String> {
     if !mount.source.starts_with('/') {
-        return invalid(&format!(
+        return Err(format!(
             "invalid mount path: '{}' mount path must be absolute",
             mount.source
         ));
@@ -198,14 +239,41 @@ pub fn check(mount: &Mount) -> Result<()> {
         .map(|o| &o.propagation)
         .filter(|p| !p.is_empty() && !is_propagation(p))
     {
-        return invalid(&format!("invalid propagation mode: {word}"));
+        return Err(format!("invalid propagation mode: {word}"));
     }
     let makes_source = options.is_some_and(|o| o.create_mountpoint);
     if !makes_source && !std::path::Path::new(&mount.source).exists() {
-        return invalid(&format!(
-            "bind source path does not exist: {}",
-            mount.source
-        ));
+        return Err(format!("bind source path does not exist: {}", mount.source));
+    }
+    Ok(())
+}
+
+/// Of a volume or an image.
+fn check_part(mount: &Mount, source: &str) -> std::result::Result<(), String> {
+    let of_volume = mount.volume_options.as_ref().map(|o| o.subpath.as_str());
+    let of_image = mount.image_options.as_ref().map(|o| o.subpath.as_str());
+    let subpath = of_volume.or(of_image).unwrap_or_default();
+    if source.is_empty() {
+        if !subpath.is_empty() {
+            return Err("must not set Subpath when using anonymous volumes".into());
+        }
+        if mount.read_only {
+            return Err("must not set ReadOnly mode when using anonymous volumes".into());
+        }
+    }
+    let leads_out = || {
+        let mut depth = 0_i32;
+        subpath.split('/').any(|part| {
+            depth += match part {
+                "" | "." => 0,
+                ".." => -1,
+                _ => 1,
+            };
+            depth < 0
+        })
+    };
+    if subpath.starts_with('/') || leads_out() {
+        return Err("subpath must be a relative path within the volume".into());
     }
     Ok(())
 }
@@ -246,6 +314,27 @@ mod tests {
     }
 
     #[test]
+    fn volumes_and_images() {
+        let volume = parse("src=data,dst=/x,volume-nocopy,volume-label=a=b,volume-opt=o=ro,volume-opt=type=tmpfs,volume-subpath=s").unwrap();
+        let options = volume.volume_options.unwrap();
+        assert!(options.no_copy && options.subpath == "s" && options.labels["a"] == "b");
+        let driver = options.driver_config.unwrap();
+        assert_eq!(
+            (&*driver.options["o"], &*driver.options["type"]),
+            ("ro", "tmpfs")
+        );
+        let image = parse("type=image,src=busybox,dst=/x,image-subpath=etc").unwrap();
+        assert_eq!(image.image_options.unwrap().subpath, "etc");
+        let bind =
+            parse("type=bind,src=/,dst=/x,ro,bind-recursive=readonly,bind-propagation=rprivate")
+                .unwrap();
+        assert!(bind.bind_options.unwrap().read_only_force_recursive);
+        for good in ["dst=/x", "src=data,dst=/x,ro,volume-subpath=a/../b"] {
+            check(&parse(good).unwrap()).unwrap();
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read() {
         for (text, want) in [
             ("foo", "invalid field 'foo' must be a key=value pair"),
@@ -275,8 +364,24 @@ mod tests {
                 "invalid value for tmpfs-size: -1",
             ),
             (
-                "type=volume,dst=/x,volume-driver=d",
-                "--mount option 'volume-driver' is not supported",
+                "type=bind,src=/,dst=/x,bind-recursive=readonly,ro",
+                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction",
+            ),
+            (
+                "type=bind,src=/,dst=/x,bind-recursive=writable",
+                "option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction",
+            ),
+            (
+                "type=bind,src=/,dst=/x,bind-recursive=some",
+                "invalid value for bind-recursive: some (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")",
+            ),
+            (
+                "type=volume,dst=/x,image-subpath=d",
+                "cannot mix 'image-*' options with mount type 'volume'",
+            ),
+            (
+                "type=volume,dst=/x,volume-foo=d",
+                "unexpected key 'volume-foo' in 'volume-foo=d'",
             ),
             ("\"a", "missing \" at the end of a quoted field"),
             ("a\"b", "bare \" in non-quoted field"),
@@ -309,8 +414,24 @@ mod tests {
                 "invalid mount config for type \"tmpfs\": field Source must not be specified",
             ),
             (
-                "src=data,dst=/x",
-                "--mount type=volume is not supported yet (target /x)",
+                "dst=/x,volume-subpath=a",
+                "invalid mount config for type \"volume\": must not set Subpath when using anonymous volumes",
+            ),
+            (
+                "dst=/x,ro",
+                "invalid mount config for type \"volume\": must not set ReadOnly mode when using anonymous volumes",
+            ),
+            (
+                "src=data,dst=/x,volume-subpath=a/../../b",
+                "invalid mount config for type \"volume\": subpath must be a relative path within the volume",
+            ),
+            (
+                "type=image,src=i,dst=/x,image-subpath=/etc",
+                "invalid mount config for type \"image\": subpath must be a relative path within the volume",
+            ),
+            (
+                "type=image,dst=/x",
+                "invalid mount config for type \"image\": field Source must not be empty",
             ),
         ] {
             assert_eq!(

@@ -9,9 +9,6 @@ pub struct RefusedFlags {
     /// Container IPv4/IPv6 link-local addresses
     #[arg(long, value_name = "list")]
     link_local_ip: Vec<String>,
-    /// Optional volume driver for the container
-    #[arg(long)]
-    volume_driver: Option<String>,
     /// GPU devices to add to the container
     #[arg(long, value_name = "gpu-request")]
     gpus: Option<String>,
@@ -38,13 +35,6 @@ const V1_ONLY: &str = "cgroup v2 has no such setting";
 impl RefusedFlags {
     pub fn check(&self) -> Result<()> {
         self.network()?;
-        if let Some(driver) = self.volume_driver.as_deref()
-            && !matches!(driver, "" | "local")
-        {
-            return Err(Error::not_found(format!(
-                "error looking up volume plugin {driver}: plugin \"{driver}\" not found"
-            )));
-        }
         if self.gpus.as_ref().is_some_and(|gpus| !gpus.is_empty()) {
             return Err(Error::unsupported(
                 "could not select device driver \"\" with capabilities: [[gpu]]",

@@ -1,6 +1,7 @@
 //! What the container may do, and which namespaces it has of its own.
 
 use super::{device, listed};
+use crate::container::ids::Mode;
 use crate::error::{Error, Result};
 use crate::record::container::{DeviceMapping, HostConfig};
 use crate::runtime::seccomp::Profile;
@@ -117,17 +118,18 @@ fn mode(given: Option<String>, invalid: &str, known: &[&str], join: bool) -> Res
     }
 }
 
-/// Docker's modes; podman's others are known by name.
+/// Docker's mode, and podman's `keep-id[:uid=N,gid=N]` and `nomap`.
 fn userns(given: Option<String>) -> Result<String> {
     let given = given.unwrap_or_default();
-    let word = given.split(':').next().unwrap_or_default();
-    if matches!(word, "keep-id" | "nomap" | "auto") {
-        return Err(Error::unsupported(format!(
-            "--userns {word} is not supported: an image's files have the ids that they were unpacked with"
-        ))
-        .hint("without root, what is yours on the host belongs to root in the container"));
+    if given.split(':').next() == Some("auto") {
+        return Err(Error::unsupported(
+            "--userns auto is not supported: each container has a user namespace of its own, with the same ids",
+        ));
     }
-    mode(Some(given), "--userns: invalid USER mode", &["host"], false)
+    if matches!(Mode::parse(&given)?, Mode::Plain) {
+        return mode(Some(given), "--userns: invalid USER mode", &["host"], false);
+    }
+    Ok(given)
 }
 
 /// Docker's forms `key=value`, `key:value` and bare `no-new-privileges`; a

@@ -1,19 +1,23 @@
-//! `-v`: a host directory or file mounted into the container.
+//! `-v`: a host directory or file, or a volume, mounted into the container.
 
+use crate::container::mounts::request::is_propagation;
 use crate::error::{Error, Result};
+use crate::volume;
 use std::path::Path;
 
-/// A checked `-v`, as the record keeps it, and where it is mounted.
+/// A checked `-v`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Bind {
-    /// `SOURCE:TARGET[:MODE]`, the source absolute.
-    pub text: String,
-    pub target: String,
+pub enum Spec {
+    /// `SOURCE:TARGET[:MODE]` as the record keeps it, a host's source absolute,
+    /// and where it is mounted.
+    Named { text: String, target: String },
+    /// `TARGET` alone: a volume of the container's own.
+    Anonymous(String),
 }
 
-/// Reads `SOURCE:TARGET[:MODE]`. `cwd` completes a source that begins with a
-/// dot. Named and anonymous volumes are refused by name.
-pub fn parse(text: &str, cwd: &Path) -> Result<Bind> {
+/// Reads `[SOURCE:]TARGET[:MODE]`. `cwd` completes a source that begins with a
+/// dot.
+pub fn parse(text: &str, cwd: &Path) -> Result<Spec> {
     let parts: Vec<&str> = text.split(':').collect();
     if parts.len() > 1 && parts.iter().any(|p| p.is_empty()) {
         return Err(Error::usage(format!(
@@ -24,7 +28,7 @@ pub fn parse(text: &str, cwd: &Path) -> Result<Bind> {
         return Err(Error::usage("invalid empty volume spec"));
     }
     let (source, target, mode) = match parts[..] {
-        [target] => return Err(no_volumes(target, text)),
+        [target] => return Ok(Spec::Anonymous(target.into())),
         [source, target] => (source, target, None),
         [source, target, mode] => (source, target, Some(mode)),
         _ => {
@@ -33,72 +37,55 @@ pub fn parse(text: &str, cwd: &Path) -> Result<Bind> {
             )));
         }
     };
-    check_target(target, text)?;
+    let host = source.starts_with(['/', '.']);
+    let kind = if host { "bind" } else { "volume" };
+    check_target(target, text, kind)?;
     if let Some(mode) = mode {
-        check_mode(mode)?;
+        check_mode(mode, text, kind)?;
     }
-    let source = absolute(source, text, cwd)?;
+    let source = match source.starts_with('.') {
+        true => clean(&cwd.join(source).to_string_lossy()),
+        false => source.to_string(),
+    };
+    if !host {
+        volume::check_name(&source)?;
+    }
     let mode = mode.map(|m| format!(":{m}")).unwrap_or_default();
-    Ok(Bind {
+    Ok(Spec::Named {
         text: format!("{source}:{target}{mode}"),
         target: clean(target),
     })
 }
 
-/// The host path, or why this is none.
-fn absolute(source: &str, text: &str, cwd: &Path) -> Result<String> {
-    if source.starts_with('/') {
-        return Ok(source.to_string());
-    }
-    if source.starts_with('.') {
-        let joined = cwd.join(source);
-        return Ok(clean(&joined.to_string_lossy()));
-    }
-    let is_name = source.len() >= 2
-        && source.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && source
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    if is_name {
-        return Err(no_volumes(source, text));
-    }
-    Err(Error::invalid(format!(
-        "create {source}: \"{source}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
-    )))
-}
-
-fn no_volumes(name: &str, text: &str) -> Error {
-    Error::unsupported(format!(
-        "volumes are not supported yet: \"{name}\" (-v {text})"
+fn invalid(text: &str, kind: &str, why: &str) -> Error {
+    Error::invalid(format!(
+        "invalid volume specification: '{text}': invalid mount config for type \"{kind}\": {why}"
     ))
-    .hint("use a host directory: -v /HOST/PATH:/PATH")
 }
 
-fn check_target(target: &str, text: &str) -> Result<()> {
-    let invalid = |why: &str| {
-        Err(Error::invalid(format!(
-            "invalid volume specification: '{text}': invalid mount config for type \"bind\": {why}"
-        )))
-    };
+fn check_target(target: &str, text: &str, kind: &str) -> Result<()> {
     if !target.starts_with('/') {
-        return invalid(&format!(
-            "invalid mount path: '{target}' mount path must be absolute"
-        ));
+        let why = format!("invalid mount path: '{target}' mount path must be absolute");
+        return Err(invalid(text, kind, &why));
     }
     if clean(target) == "/" {
-        return invalid("invalid specification: destination can't be '/'");
+        let why = "invalid specification: destination can't be '/'";
+        return Err(invalid(text, kind, why));
     }
     Ok(())
 }
 
-/// One of each sort at most, as Docker has it (moby, linux_parser.go).
-fn check_mode(mode: &str) -> Result<()> {
-    let mut sorts = [0_u8; 3];
+/// One of each sort at most, as Docker has it (moby, linux_parser.go), and
+/// podman's `U`.
+fn check_mode(mode: &str, text: &str, kind: &str) -> Result<()> {
+    let mut sorts = [0_u8; 5];
     for word in mode.split(',') {
         let sort = match word {
             "ro" | "rw" => 0,
             "z" | "Z" => 1,
-            _ if is_propagation(word) => 2,
+            "nocopy" => 2,
+            "U" => 3,
+            _ if is_propagation(word) => 4,
             _ => return Err(Error::invalid(format!("invalid mode: {mode}"))),
         };
         sorts[sort] += 1;
@@ -106,14 +93,13 @@ fn check_mode(mode: &str) -> Result<()> {
     if sorts.iter().any(|n| *n > 1) {
         return Err(Error::invalid(format!("invalid mode: {mode}")));
     }
-    Ok(())
-}
-
-pub fn is_propagation(word: &str) -> bool {
-    matches!(
-        word,
-        "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave"
-    )
+    let foreign = match kind {
+        "bind" if sorts[2] > 0 => "VolumeOptions",
+        "volume" if sorts[4] > 0 => "BindOptions",
+        _ => return Ok(()),
+    };
+    let why = format!("field {foreign} must not be specified");
+    Err(invalid(text, kind, &why))
 }
 
 /// The path without `.`, `..`, double and trailing slashes, by text alone.
@@ -147,38 +133,34 @@ mod tests {
     use super::*;
     use crate::error::Kind;
 
-    fn read(text: &str) -> Result<Bind> {
+    fn read(text: &str) -> Result<Spec> {
         parse(text, Path::new("/home/me"))
     }
 
     #[test]
-    fn binds() {
-        for (text, kept, target) in [
+    fn binds_and_volumes() {
+        for (text, kept, at) in [
             ("/a:/b", "/a:/b", "/b"),
             ("/a:/b:ro,z,rslave", "/a:/b:ro,z,rslave", "/b"),
             ("./x:/b", "/home/me/x:/b", "/b"),
             (".:/b/", "/home/me:/b/", "/b"),
             ("../x:/b:rw", "/home/x:/b:rw", "/b"),
             ("/a//b/../c:/d/./e", "/a//b/../c:/d/./e", "/d/e"),
+            ("data:/x", "data:/x", "/x"),
+            ("data:/x:nocopy,ro,U", "data:/x:nocopy,ro,U", "/x"),
         ] {
-            let bind = read(text).unwrap();
-            assert_eq!((bind.text.as_str(), bind.target.as_str()), (kept, target));
+            let want = Spec::Named {
+                text: kept.into(),
+                target: at.into(),
+            };
+            assert_eq!(read(text).unwrap(), want);
         }
+        assert_eq!(read("/a").unwrap(), Spec::Anonymous("/a".into()));
     }
 
     #[test]
     fn refusals() {
         for (text, kind, message) in [
-            (
-                "/a",
-                Kind::Unsupported,
-                "volumes are not supported yet: \"/a\" (-v /a)",
-            ),
-            (
-                "data:/x",
-                Kind::Unsupported,
-                "volumes are not supported yet: \"data\" (-v data:/x)",
-            ),
             (
                 "/a:rel",
                 Kind::Invalid,
@@ -188,6 +170,16 @@ mod tests {
                 "/a:/..",
                 Kind::Invalid,
                 "invalid volume specification: '/a:/..': invalid mount config for type \"bind\": invalid specification: destination can't be '/'",
+            ),
+            (
+                "/a:/b:nocopy",
+                Kind::Invalid,
+                "invalid volume specification: '/a:/b:nocopy': invalid mount config for type \"bind\": field VolumeOptions must not be specified",
+            ),
+            (
+                "data:/b:rslave",
+                Kind::Invalid,
+                "invalid volume specification: 'data:/b:rslave': invalid mount config for type \"volume\": field BindOptions must not be specified",
             ),
             ("/a:/b:bogus", Kind::Invalid, "invalid mode: bogus"),
             ("/a:/b:ro,rw", Kind::Invalid, "invalid mode: ro,rw"),
@@ -205,6 +197,11 @@ mod tests {
                 "/a:/b:",
                 Kind::Usage,
                 "invalid spec: /a:/b:: empty section between colons",
+            ),
+            (
+                "a:/x",
+                Kind::Invalid,
+                "create a: volume name is too short, names should be at least two alphanumeric characters",
             ),
             (
                 "a/b:/x",
