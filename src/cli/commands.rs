@@ -29,6 +29,7 @@ use super::image::load::LoadArgs;
 use super::image::ls::LsArgs as ImageLsArgs;
 use super::image::prune::PruneArgs as ImagePruneArgs;
 use super::image::pull::PullArgs;
+use super::image::push::PushArgs;
 use super::image::rm::RmArgs as ImageRmArgs;
 use super::image::save::SaveArgs;
 use super::image::tag::TagArgs;
@@ -255,6 +256,11 @@ pub static COMMANDS: &[Entry] = &[
         &["image load", "load"],
         &[""],
         "Load an image from a tar archive or STDIN",
+    ),
+    Entry::of::<PushArgs>(
+        &["image push", "push"],
+        &["NAME[:TAG]"],
+        "Upload an image to a registry",
     ),
     Entry::of::<SaveArgs>(
         &["image save", "save"],

@@ -188,7 +188,12 @@ impl TokenRequest<'_> {
                 "" => query
                     .append_pair("offline_token", "true")
                     .append_pair("client_id", CLIENT_ID),
-                scope => query.append_pair("scope", scope),
+                scopes => {
+                    for scope in scopes.split(' ') {
+                        query.append_pair("scope", scope);
+                    }
+                    &mut query
+                }
             };
             if let Some(service) = &self.service {
                 query.append_pair("service", service);

@@ -204,7 +204,7 @@ fn accept() -> HeaderMap {
 }
 
 /// Docker-Content-Digest; one that is no digest is an error (CVE-2024-3727).
-fn stated_digest(headers: &HeaderMap) -> Result<Option<Digest>> {
+pub(super) fn stated_digest(headers: &HeaderMap) -> Result<Option<Digest>> {
     let Some(value) = headers.get(DOCKER_CONTENT_DIGEST) else {
         return Ok(None);
     };

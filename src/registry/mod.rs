@@ -6,6 +6,7 @@
 //! client   an image's sources in order: mirrors, then the registry
 //!   blob     one blob as a reader that survives broken connections
 //!   fetch    a file from any web server
+//!   upload   blobs and manifests into a repository
 //!   login    whether a user name and password are right
 //!   search   repositories by a word
 //!   session  one source: login, retries, statuses to errors
@@ -27,6 +28,7 @@ mod search;
 mod session;
 mod target;
 mod tls;
+mod upload;
 mod wire;
 
 pub use blob::BlobReader;
@@ -34,6 +36,7 @@ pub use client::{Client, Fetched};
 pub use fetch::{Fetch, fetch, is_url};
 pub use login::log_in;
 pub use search::{Found, search};
+pub use upload::{Sent, Uploader};
 
 use crate::config::Proxies;
 use std::sync::atomic::{AtomicBool, Ordering};

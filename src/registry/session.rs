@@ -4,6 +4,7 @@
 use super::auth::Auth;
 use super::failure::Failure;
 use super::retry::{Again, Tries, retry_after};
+use super::target::same_origin;
 use super::wire::{Call, Reply, Wire, read_all};
 use super::{Options, Watch};
 use crate::config::{Credential, Source};
@@ -58,17 +59,24 @@ impl Session {
         headers: &HeaderMap,
         scope: &str,
     ) -> Result<Reply, Failure> {
-        let root = self.root()?;
-        let mut call = Call {
+        let call = Call {
             method: method.clone(),
             headers: headers.clone(),
             ..Call::get(url)
         };
+        self.send(call, scope)
+    }
+
+    /// A 2xx answer to `call`. It carries our pass only where it goes to the
+    /// registry itself: an upload may be elsewhere.
+    pub(super) fn send(&self, mut call: Call, scope: &str) -> Result<Reply, Failure> {
+        let root = self.root()?;
+        let own = same_origin(&root, &call.url);
         let mut pass = self.auth.pass();
         let mut renewals = 0;
         let mut restarted = false;
         loop {
-            call.authorization.clone_from(&pass.header);
+            call.authorization = pass.header.clone().filter(|_| own);
             let reply = self.wire.send(&root, &call)?;
             self.seen.store(true, Ordering::Relaxed);
             let status = reply.response.status();
@@ -76,7 +84,7 @@ impl Session {
                 return Ok(reply);
             }
             let denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-            if denied && reply.foreign && !restarted {
+            if denied && reply.foreign && !restarted && call.method == Method::GET {
                 // A signed address that has expired: the registry makes a new one.
                 restarted = true;
                 continue;
@@ -151,6 +159,11 @@ impl Session {
         let wait = wait_of(reply.response.headers());
         let body = read_all(reply, MAX_ERROR_BODY, self.options.stall, "error page");
         Failure::status(status, wait, &body.unwrap_or_default())
+    }
+
+    /// The address of `what` (such as `blobs/uploads/`) of the repository.
+    pub(super) fn url_of(&self, what: &str) -> Result<Url, Failure> {
+        Ok(self.url(&self.root()?, what)?)
     }
 
     fn url(&self, root: &Url, what: &str) -> Result<Url> {

@@ -7,7 +7,7 @@ use super::retry::Again;
 use super::target::{check, is_local, same_origin};
 use super::tls::{Trust, client};
 use crate::error::{Error, Result};
-use reqwest::blocking::{Client, Response};
+use reqwest::blocking::{Body, Client, Response};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use std::io::Read;
@@ -33,6 +33,10 @@ pub struct Call<'a> {
     pub headers: HeaderMap,
     pub authorization: Option<HeaderValue>,
     pub form: &'a [(&'a str, &'a str)],
+    /// Makes the body, for each time that it is sent.
+    pub body: Option<&'a (dyn Fn() -> Result<Body> + Sync)>,
+    /// How long it may take to be sent, when that is long.
+    pub patience: Option<Duration>,
 }
 
 impl Call<'_> {
@@ -43,6 +47,8 @@ impl Call<'_> {
             headers: HeaderMap::new(),
             authorization: None,
             form: &[],
+            body: None,
+            patience: None,
         }
     }
 }
@@ -117,6 +123,12 @@ impl Wire {
             request = request
                 .header("content-type", "application/x-www-form-urlencoded")
                 .body(body.query().unwrap_or_default().to_owned());
+        }
+        if let Some(body) = call.body {
+            request = request.body(body()?);
+        }
+        if let Some(patience) = call.patience {
+            request = request.timeout(patience);
         }
         request
             .send()

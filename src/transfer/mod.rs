@@ -4,5 +4,6 @@ pub mod import;
 mod layer;
 pub mod load;
 pub mod pull;
+pub mod push;
 mod report;
 pub mod save;

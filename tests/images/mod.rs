@@ -3,6 +3,7 @@
 mod copied;
 mod made;
 mod moved;
+mod pushed;
 
 use super::support::env::{Env, run};
 
