@@ -12,6 +12,7 @@ mod lifecycle;
 mod login;
 mod logs;
 mod network;
+mod networks;
 mod overlay;
 mod pull;
 mod registry;

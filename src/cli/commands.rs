@@ -13,6 +13,7 @@ use super::container::export::ExportArgs;
 use super::container::kill::KillArgs;
 use super::container::logs::LogsArgs;
 use super::container::pause::{PauseArgs, UnpauseArgs};
+use super::container::port::PortArgs;
 use super::container::prune::PruneArgs;
 use super::container::ps::PsArgs;
 use super::container::rename::RenameArgs;
@@ -208,6 +209,11 @@ pub static COMMANDS: &[Entry] = &[
         &["container top", "top"],
         &["CONTAINER [ps OPTIONS]"],
         "Display the running processes of a container",
+    ),
+    Entry::of::<PortArgs>(
+        &["container port", "port"],
+        &["CONTAINER [PRIVATE_PORT[/PROTO]]"],
+        "List port mappings or a specific mapping for the container",
     ),
     Entry::of::<PruneArgs>(&["container prune"], &[""], "Remove all stopped containers"),
     Entry::of::<WaitArgs>(

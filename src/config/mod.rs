@@ -2,6 +2,7 @@
 //! Reads files and (with paths.rs, alone below the command line) the environment.
 
 pub mod login;
+pub mod passed;
 pub mod proxies;
 pub mod registries;
 pub mod source;

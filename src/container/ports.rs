@@ -1,6 +1,10 @@
 //! Published and exposed ports as `ps` shows them.
 
-use crate::record::container::PortBinding;
+use super::state::truth;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::record::container::{PortBinding, Status};
+use crate::record::containers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -60,6 +64,39 @@ pub fn all<'a>(
         }
     }
     ports.into_iter().collect()
+}
+
+/// What `port` shows: where a container's ports are published, one to a line;
+/// with `wanted` (`80`, `53/udp`) where that one is.
+pub fn published(engine: &Engine, name: &str, wanted: Option<&str>) -> Result<Vec<String>> {
+    let id = containers::find(&engine.paths, name)?;
+    let state = truth(&containers::state(&engine.paths, &id)?);
+    let bound = match state.status {
+        Status::Running | Status::Paused => all(&state.ports, std::iter::empty()),
+        _ => Vec::new(),
+    };
+    let Some(wanted) = wanted else {
+        let line = |port: &Port| {
+            let (ip, outer) = port.host.as_ref()?;
+            let outer = joined(ip, &outer.to_string());
+            Some(format!("{}/{} -> {outer}", port.inner, port.protocol))
+        };
+        return Ok(bound.iter().filter_map(line).collect());
+    };
+    let (inner, protocol) =
+        parse(wanted).ok_or_else(|| Error::invalid(format!("invalid container port: {wanted}")))?;
+    let hosts: Vec<String> = bound
+        .iter()
+        .filter(|port| port.inner == inner && port.protocol == protocol)
+        .filter_map(|port| port.host.as_ref())
+        .map(|(ip, outer)| joined(ip, &outer.to_string()))
+        .collect();
+    match hosts.is_empty() {
+        true => Err(Error::not_found(format!(
+            "No public port '{inner}/{protocol}' published for {name}"
+        ))),
+        false => Ok(hosts),
+    }
 }
 
 /// A run of ports that are shown as one.

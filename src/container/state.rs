@@ -68,6 +68,7 @@ pub fn settle(paths: &Paths, id: &str) -> Result<State> {
             crate::cgroup::remove(Path::new(&now.cgroup));
         }
         crate::network::uplink::stop(&paths.container(id));
+        super::network::members::forget(paths, id, &now.networks);
         let run_dir = paths.run_container(id);
         crate::runtime::fuse::stop(&run_dir);
         let _ = std::fs::remove_dir_all(run_dir);

@@ -63,6 +63,8 @@ pub fn create(paths: &Paths, request: Request) -> Result<(Network, Vec<String>)>
         index: 0,
         version: VERSION,
     };
+    // The default one chooses first, so that it is where everybody expects it.
+    store::by_name(paths, "bridge")?;
     let _lock = store::lock(paths)?;
     if paths.network(&network.name).exists() || PREDEFINED.contains(&network.name.as_str()) {
         return Err(Error::conflict(format!(

@@ -9,6 +9,7 @@ pub mod inside;
 pub mod link;
 pub mod namespace;
 pub mod nft;
+mod occupant;
 pub mod publish;
 pub mod record;
 pub mod register;

@@ -2,17 +2,18 @@
 //! bound in the host's network namespace before anything of the container
 //! exists, so that a port that is taken leaves nothing behind.
 
+use super::occupant;
 use crate::error::{Error, Kind, Result, reason};
 use crate::host::Need;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind as bind_socket, listen,
-    setsockopt, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind as bind_socket, getsockopt,
+    listen, setsockopt, socket, sockopt,
 };
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -158,20 +159,82 @@ fn range(text: &str) -> Option<RangeInclusive<u16>> {
     (first <= last).then_some(first..=last)
 }
 
-/// Binds everything or nothing. `is_ours` tells whether another container of
-/// ours publishes there, which only chooses between Docker's two sentences.
+/// Binds everything or nothing. `owner` tells which container of ours publishes
+/// there. `passed` are sockets that the parent has opened for us: the one that
+/// is bound where a publication wants to be is taken instead.
 pub fn bind(
     publications: &[Publication],
-    is_ours: &dyn Fn(Protocol, SocketAddr) -> bool,
+    passed: Vec<OwnedFd>,
+    owner: &dyn Fn(Protocol, SocketAddr) -> Option<String>,
 ) -> Result<Vec<Listener>> {
+    let mut passed: Vec<Passed> = passed.into_iter().filter_map(Passed::read).collect();
     let mut listeners = Vec::new();
     for publication in publications {
+        let ready = take_passed(&mut passed, publication);
+        if !ready.is_empty() {
+            listeners.extend(ready);
+            continue;
+        }
         listeners.extend(
             bind_one(publication)
-                .map_err(|(host, e)| refusal(publication.protocol, host, e, is_ours))?,
+                .map_err(|(host, e)| refusal(publication.protocol, host, e, owner))?,
         );
     }
     Ok(listeners)
+}
+
+/// A socket of the parent's.
+struct Passed {
+    socket: Socket,
+    host: SocketAddr,
+}
+
+impl Passed {
+    /// `None`: it does not receive what can be published.
+    fn read(fd: OwnedFd) -> Option<Self> {
+        crate::sys::set_nonblocking(fd.as_fd(), true).ok()?;
+        let listens = getsockopt(&fd, sockopt::AcceptConn).ok()?;
+        let (socket, host) = match getsockopt(&fd, sockopt::SockType).ok()? {
+            SockType::Stream if listens => {
+                let listener = TcpListener::from(fd);
+                let host = listener.local_addr().ok()?;
+                (Socket::Tcp(listener), host)
+            }
+            SockType::Datagram => {
+                let socket = UdpSocket::from(fd);
+                let host = socket.local_addr().ok()?;
+                (Socket::Udp(socket), host)
+            }
+            _ => return None,
+        };
+        Some(Self { socket, host })
+    }
+
+    fn fits(&self, publication: &Publication) -> bool {
+        let protocol = match self.socket {
+            Socket::Tcp(_) => Protocol::Tcp,
+            Socket::Udp(_) => Protocol::Udp,
+        };
+        protocol == publication.protocol
+            && publication.host_ports.contains(&self.host.port())
+            && publication.host_ip.is_none_or(|ip| ip == self.host.ip())
+    }
+}
+
+fn take_passed(passed: &mut Vec<Passed>, publication: &Publication) -> Vec<Listener> {
+    let (fitting, rest) = std::mem::take(passed)
+        .into_iter()
+        .partition(|socket| socket.fits(publication));
+    *passed = rest;
+    let fitting: Vec<Passed> = fitting;
+    fitting
+        .into_iter()
+        .map(|Passed { socket, host }| Listener {
+            socket,
+            host,
+            container_port: publication.container_port,
+        })
+        .collect()
 }
 
 type Refused = (SocketAddr, Errno);
@@ -263,17 +326,35 @@ fn refusal(
     protocol: Protocol,
     host: SocketAddr,
     e: Errno,
-    is_ours: &dyn Fn(Protocol, SocketAddr) -> bool,
+    owner: &dyn Fn(Protocol, SocketAddr) -> Option<String>,
 ) -> Error {
-    if e == Errno::EADDRINUSE && is_ours(protocol, host) {
-        return Error::conflict(format!("Bind for {host} failed: port is already allocated"));
+    if e == Errno::EADDRINUSE
+        && let Some(name) = owner(protocol, host)
+    {
+        return Error::conflict(format!("Bind for {host} failed: port is already allocated"))
+            .hint(format!(
+                "container {name} publishes it: `wherry stop {name}` frees it; without a host port -p takes a free one"
+            ));
     }
     let family = if host.is_ipv4() { 4 } else { 6 };
     let why = reason(&std::io::Error::from(e));
     let error = Error::conflict(format!("listen {protocol}{family} {host}: bind: {why}"));
     match e {
-        Errno::EACCES => error.with_kind(Kind::Denied).hint(Need::LowPorts(host.port()).hint()),
-        Errno::EADDRINUSE => error.hint("another program listens there: `ss -lp` names it; without a host port -p takes a free one"),
+        Errno::EACCES => {
+            let free = occupant::free_port(protocol, host.ip(), occupant::first_open());
+            let instead = free.map_or(String::new(), |port| format!("; {port} is free"));
+            let hint = Need::LowPorts(host.port()).hint();
+            error
+                .with_kind(Kind::Denied)
+                .hint(format!("{hint}{instead}"))
+        }
+        Errno::EADDRINUSE => {
+            let who = occupant::find(protocol, host.port());
+            let who = who.unwrap_or_else(|| "another user's program".into());
+            error.hint(format!(
+                "{who} listens there; without a host port -p takes a free one"
+            ))
+        }
         _ => error,
     }
 }
@@ -360,23 +441,34 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_told_in_dockers_words() {
-        let first = bind(&[publication("80")], &|_, _| false).unwrap();
+        let first = bind(&[publication("80")], Vec::new(), &|_, _| None).unwrap();
         let port = first[0].host.port();
         assert!(first.iter().all(|l| l.host.port() == port && port != 0));
         assert_eq!(first[0].host.ip(), IpAddr::from(Ipv4Addr::UNSPECIFIED));
         let again = [publication(&format!("{port}:80"))];
-        let foreign = bind(&again, &|_, _| false).unwrap_err();
+        let foreign = bind(&again, Vec::new(), &|_, _| None).unwrap_err();
         assert_eq!(
             foreign.to_string(),
             format!("listen tcp4 0.0.0.0:{port}: bind: address already in use")
         );
-        let ours = bind(&again, &|p, a| (p, a.port()) == (Protocol::Tcp, port)).unwrap_err();
+        let ours = bind(&again, Vec::new(), &|p, a| {
+            ((p, a.port()) == (Protocol::Tcp, port)).then(|| "web".to_string())
+        })
+        .unwrap_err();
         assert_eq!(
             ours.to_string(),
             format!("Bind for 0.0.0.0:{port} failed: port is already allocated")
         );
         assert_eq!(ours.kind(), Kind::Conflict);
-        let nowhere = bind(&[publication("203.0.113.1:0:80")], &|_, _| false).unwrap_err();
+        assert!(
+            ours.hint_text()
+                .unwrap()
+                .contains("container web publishes it")
+        );
+        let us = format!("(pid {}) listens there", std::process::id());
+        assert!(foreign.hint_text().unwrap().contains(&us), "{foreign:?}");
+        let nowhere =
+            bind(&[publication("203.0.113.1:0:80")], Vec::new(), &|_, _| None).unwrap_err();
         assert_eq!(
             nowhere.to_string(),
             "listen tcp4 203.0.113.1:0: bind: cannot assign requested address"
@@ -385,15 +477,39 @@ mod tests {
 
     #[test]
     fn the_next_free_port_of_a_range_is_taken() {
-        let first = bind(&[publication("127.0.0.1::80")], &|_, _| false).unwrap();
+        let first = bind(&[publication("127.0.0.1::80")], Vec::new(), &|_, _| None).unwrap();
         let port = first[0].host.port();
         let spec = format!("127.0.0.1:{port}-{}:80", port.saturating_add(20));
-        let second = bind(&[publication(&spec)], &|_, _| false).unwrap();
+        let second = bind(&[publication(&spec)], Vec::new(), &|_, _| None).unwrap();
         assert!(second[0].host.port() > port);
         let udp = bind(
             &[publication(&format!("127.0.0.1:{port}:80/udp"))],
-            &|_, _| false,
+            Vec::new(),
+            &|_, _| None,
         );
         assert!(udp.is_ok(), "UDP ports are others than TCP ports");
+    }
+
+    #[test]
+    fn sockets_of_the_parent_are_taken_where_they_fit() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (tcp_port, udp_port) = (
+            tcp.local_addr().unwrap().port(),
+            udp.local_addr().unwrap().port(),
+        );
+        let passed: Vec<OwnedFd> = vec![tcp.into(), udp.into()];
+        let wanted = [
+            publication(&format!("{tcp_port}:80")),
+            publication("127.0.0.1::81"),
+            publication(&format!("127.0.0.1:{udp_port}:53/udp")),
+        ];
+        let all = bind(&wanted, passed, &|_, _| None).unwrap();
+        let ports: Vec<(u16, u16)> = all
+            .iter()
+            .map(|l| (l.host.port(), l.container_port))
+            .collect();
+        assert_eq!((ports[0], ports[2]), ((tcp_port, 80), (udp_port, 53)));
+        assert_eq!(ports.len(), 3);
     }
 }

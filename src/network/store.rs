@@ -100,7 +100,8 @@ pub fn find(paths: &Paths, wanted: &str) -> Result<Network> {
     if !id::is_prefix(wanted) {
         return Err(missing());
     }
-    let mut found = all(paths)?
+    // One that is not written down has no ID yet.
+    let mut found = written(paths)?
         .into_iter()
         .filter(|network| network.id.starts_with(wanted));
     match (found.next(), found.next()) {

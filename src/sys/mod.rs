@@ -38,6 +38,18 @@ pub(crate) fn own(fd: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
     unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }
 }
 
+/// A copy of a descriptor that the parent has left us; what is left of the
+/// original does not reach programs that we start.
+pub(crate) fn inherited(fd: std::os::fd::RawFd) -> nix::Result<std::os::fd::OwnedFd> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    use std::os::fd::BorrowedFd;
+    // SAFETY: only numbers are passed on, and one that is not open is EBADF.
+    let original = unsafe { BorrowedFd::borrow_raw(fd) };
+    let copy = fcntl(original, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    let _ = fcntl(original, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+    Ok(own(copy))
+}
+
 /// dup2(2) onto a fixed number (0 to 3) that stays open across exec.
 pub(crate) fn install(fd: std::os::fd::BorrowedFd<'_>, target: i32) -> nix::Result<()> {
     use std::os::fd::AsRawFd;

@@ -29,7 +29,7 @@ impl Fixture {
     fn new(spec: &str) -> Self {
         let netns = namespace(|| ip("address add 10.0.2.100/24 dev lo"));
         let publications = Publication::parse(spec).unwrap();
-        let listeners = bind(&publications, &|_, _| false).unwrap();
+        let listeners = bind(&publications, Vec::new(), &|_, _| None).unwrap();
         let hosts = listeners.iter().map(|l| l.host).collect();
         let mut forwarder =
             Forwarder::new(listeners, netns.try_clone().unwrap(), vec![ADDRESS.into()]).unwrap();

@@ -1,8 +1,10 @@
 //! The network in real namespaces. Needs `ip` (iproute2) and `unshare`
 //! (util-linux); as an ordinary user the tests run again in a user namespace.
 
+mod dns;
 mod embedded;
 mod forward;
+mod lan;
 mod uplink;
 
 use std::os::fd::OwnedFd;

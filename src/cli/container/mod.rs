@@ -12,6 +12,7 @@ mod image;
 pub mod kill;
 pub mod logs;
 pub mod pause;
+pub mod port;
 pub mod prune;
 pub mod ps;
 pub mod rename;

@@ -3,7 +3,7 @@
 use crate::container::state::truth;
 use crate::error::Result;
 use crate::fs::lock;
-use crate::network::register::Owners;
+use crate::network::register::{Owners, Register};
 use crate::paths::Paths;
 use crate::record::container::{State, Status};
 use crate::record::containers;
@@ -80,6 +80,17 @@ impl Owners for Living<'_> {
             all.extend(addresses.map(|net| (net.addr(), member.id.clone())));
         }
         all
+    }
+}
+
+/// Gives back what a container had whose monitor was killed.
+pub fn forget(paths: &Paths, id: &str, networks: &[Endpoint]) {
+    for given in networks.iter().filter_map(|e| e.given.as_ref()) {
+        let register = Register::of(paths, &given.network_id);
+        register.leave(&given.names, id);
+        for net in &given.addresses {
+            register.release(net.addr(), id);
+        }
     }
 }
 

@@ -75,8 +75,13 @@ impl Attachment {
             attachment.uplink = Some(Uplink::find()?);
         }
         attachment.wiring = Some(wiring);
-        attachment.listeners = publish::bind(&wanted, &|protocol, address| {
-            taken_by_ours(engine, protocol, address)
+        let passed = if wanted.is_empty() {
+            Vec::new()
+        } else {
+            crate::config::passed::sockets()
+        };
+        attachment.listeners = publish::bind(&wanted, passed, &|protocol, address| {
+            publisher(engine, protocol, address)
         })?;
         Ok(attachment)
     }
@@ -292,21 +297,18 @@ fn publications(container: &Container) -> Result<Vec<Publication>> {
     Ok(all)
 }
 
-/// Whether a container of ours publishes there.
-fn taken_by_ours(engine: &Engine, protocol: Protocol, address: SocketAddr) -> bool {
+/// The container of ours that publishes there.
+fn publisher(engine: &Engine, protocol: Protocol, address: SocketAddr) -> Option<String> {
     let suffix = format!("/{protocol}");
     let port = address.port().to_string();
-    containers::ids(&engine.paths)
-        .unwrap_or_default()
-        .iter()
-        .any(|id| {
-            containers::state(&engine.paths, id).is_ok_and(|state| {
-                crate::container::state::truth(&state).status == Status::Running
-                    && state
-                        .ports
-                        .iter()
-                        .filter(|(key, _)| key.ends_with(&suffix))
-                        .any(|(_, bindings)| bindings.iter().any(|b| b.host_port == port))
-            })
-        })
+    let publishes = |state: &State| {
+        let mut ports = state.ports.iter().filter(|(key, _)| key.ends_with(&suffix));
+        ports.any(|(_, bindings)| bindings.iter().any(|b| b.host_port == port))
+    };
+    let ids = containers::ids(&engine.paths).unwrap_or_default();
+    ids.iter().find_map(|id| {
+        let state = containers::state(&engine.paths, id).ok()?;
+        let runs = crate::container::state::truth(&state).status == Status::Running;
+        (runs && publishes(&state)).then_some(state.name)
+    })
 }

@@ -23,7 +23,10 @@ pub fn remove(engine: &Engine, wanted: &str) -> Result<()> {
     }
     let _lock = store::lock(paths)?;
     // Removed, or made anew, meanwhile.
-    let network = store::find(paths, &network.id)?;
+    let now = store::by_name(paths, &network.name)?;
+    if now.is_none_or(|now| now.id != network.id) {
+        return Err(Error::not_found(format!("network {wanted} not found")));
+    }
     let active = active(engine, &network)?;
     if active.is_empty() {
         return store::remove(paths, &network);
