@@ -91,7 +91,7 @@ impl Need {
             }
             Self::FuseDevice => "/dev/fuse cannot be opened",
             Self::Uplink => {
-                "neither pasta nor slirp4netns is installed, so containers have no network"
+                "the kernel lacks what a way out needs, and neither pasta nor slirp4netns is installed"
             }
             Self::TunDevice => "/dev/net/tun cannot be opened, so containers have no way out",
             Self::CgroupVersion2 => {

@@ -5,7 +5,7 @@
 mod ids;
 mod kernel;
 mod limits;
-mod outside;
+pub mod outside;
 pub mod storage;
 
 use crate::engine::Engine;
@@ -62,7 +62,7 @@ pub fn examine(engine: &Engine) -> Vec<Check> {
     checks.extend(kernel::checks());
     checks.extend(ids::checks(engine));
     checks.extend(storage::checks(engine));
-    checks.extend(outside::checks());
+    checks.extend(outside::checks(engine));
     checks.extend(limits::checks(engine));
     checks
 }

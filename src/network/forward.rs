@@ -101,7 +101,10 @@ impl Forwarder {
             }
         }
         // Only now: an event of this batch may still name a slot that was freed.
-        self.streams.reclaim();
+        let rests = self.streams.reclaim();
+        if rests && !self.armed {
+            self.alarm(SWEEP);
+        }
     }
 
     fn arrival(&mut self, index: usize) {
@@ -155,6 +158,7 @@ impl Forwarder {
             self.paused = self.watch_listeners().is_err();
         }
         self.flows.sweep();
+        self.streams.rest();
         match (self.paused, self.flows.is_empty()) {
             (true, _) => self.pause(),
             (false, false) => self.alarm(SWEEP),

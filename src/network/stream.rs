@@ -6,7 +6,7 @@
 use super::inside::Inside;
 use super::token::Token;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, SpliceFFlags, splice};
+use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 use nix::sys::epoll::{Epoll, EpollFlags};
 use nix::sys::socket::{SockaddrStorage, connect, setsockopt, sockopt};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -15,9 +15,12 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// Connections taken from one listener in one turn.
 const ACCEPTS: usize = 16;
 /// Spliced at once: what a pipe holds.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 256 << 10;
 /// Splices for one connection and direction in one turn.
 const SPLICES: usize = 16;
+
+/// Waits for the end of a connect; never what a connected socket waits for.
+pub const ONCE: EpollFlags = EpollFlags::EPOLLOUT.union(EpollFlags::EPOLLONESHOT);
 
 #[derive(Default)]
 pub struct Streams {
@@ -25,8 +28,13 @@ pub struct Streams {
     free: Vec<usize>,
     /// Closed in this turn; not used again before its end.
     closed: Vec<usize>,
-    spare: Option<Pipe>,
+    spare: Spare,
 }
+
+/// Pipes that hold nothing: as many as a connection can use at once, while
+/// there are connections.
+#[derive(Default)]
+struct Spare([Option<Pipe>; 2]);
 
 struct Stream {
     client: Side,
@@ -117,19 +125,20 @@ impl Streams {
     /// Before connections are taken: without a pipe none can even learn that
     /// it has ended.
     pub fn reserve(&mut self) -> nix::Result<()> {
-        if self.spare.is_none() {
-            self.spare = Some(Pipe::new()?);
-        }
+        let pipe = self.spare.take()?;
+        self.spare.put(pipe);
         Ok(())
     }
 
-    /// Carries between two sockets that are connected already.
+    /// Carries between two sockets that are connected already and hold nothing
+    /// back; `epoll` has the second one, for [`ONCE`].
     pub fn join(&mut self, client: TcpStream, backend: TcpStream, epoll: &Epoll) {
-        for socket in [&client, &backend] {
-            let _ = socket.set_nodelay(true);
-        }
         let index = self.slot();
-        let stream = Stream::new(Side::new(client), Side::new(backend));
+        let backend = Side {
+            socket: backend,
+            watched: ONCE,
+        };
+        let stream = Stream::new(Side::new(client), backend);
         self.slots[index] = Some(stream);
         // One that speaks first may have spoken already.
         self.event(Token::Client(index), epoll, None);
@@ -144,7 +153,7 @@ impl Streams {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.free.len() == self.slots.len()
     }
 
     /// Something happened to one side of a connection. One that is not
@@ -174,11 +183,20 @@ impl Streams {
         self.closed.push(index);
     }
 
-    /// Slots of connections that ended may be used again.
-    pub fn reclaim(&mut self) {
+    /// Slots of connections that ended may be used again. True when there are
+    /// none left, and something to be given back by [`Streams::rest`].
+    pub fn reclaim(&mut self) -> bool {
         self.free.append(&mut self.closed);
-        if self.free.len() == self.slots.len() {
-            // Idle again: give the memory back.
+        if self.is_empty() {
+            (self.slots, self.free, self.closed) = Default::default();
+        }
+        self.is_empty() && !self.spare.is_empty()
+    }
+
+    /// After a while without connections: pipes count against what the user
+    /// may have of them.
+    pub fn rest(&mut self) {
+        if self.is_empty() {
             *self = Self::default();
         }
     }
@@ -242,7 +260,7 @@ impl Stream {
         &mut self,
         index: usize,
         epoll: &Epoll,
-        spare: &mut Option<Pipe>,
+        spare: &mut Spare,
     ) -> Result<bool, Errno> {
         self.up
             .pump(&self.client.socket, &self.backend.socket, spare)?;
@@ -279,7 +297,7 @@ impl Half {
         &mut self,
         from: &TcpStream,
         to: &TcpStream,
-        spare: &mut Option<Pipe>,
+        spare: &mut Spare,
     ) -> Result<(), Errno> {
         for _ in 0..SPLICES {
             let more = match self.pending {
@@ -299,14 +317,11 @@ impl Half {
     }
 
     /// From the source into a pipe; false when it has nothing now.
-    fn fill(&mut self, from: &TcpStream, spare: &mut Option<Pipe>) -> Result<bool, Errno> {
+    fn fill(&mut self, from: &TcpStream, spare: &mut Spare) -> Result<bool, Errno> {
         if self.ended {
             return Ok(false);
         }
-        let pipe = match spare.take() {
-            Some(pipe) => pipe,
-            None => Pipe::new()?,
-        };
+        let pipe = spare.take()?;
         match splice(from, None, &pipe.write, None, CHUNK, flags()) {
             Ok(0) => self.ended = true,
             Ok(n) => {
@@ -317,12 +332,12 @@ impl Half {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(e) => return Err(e),
         }
-        *spare = Some(pipe);
+        spare.put(pipe);
         Ok(false)
     }
 
     /// From the pipe to the destination; false when it takes no more now.
-    fn drain(&mut self, to: &TcpStream, spare: &mut Option<Pipe>) -> Result<bool, Errno> {
+    fn drain(&mut self, to: &TcpStream, spare: &mut Spare) -> Result<bool, Errno> {
         let Some(pipe) = &self.pipe else {
             return Ok(false);
         };
@@ -333,7 +348,7 @@ impl Half {
             Err(e) => return Err(e),
         }
         if self.pending == 0 {
-            *spare = self.pipe.take();
+            self.pipe.take().into_iter().for_each(|pipe| spare.put(pipe));
         }
         Ok(true)
     }
@@ -343,9 +358,28 @@ fn flags() -> SpliceFFlags {
     SpliceFFlags::SPLICE_F_MOVE | SpliceFFlags::SPLICE_F_NONBLOCK
 }
 
+impl Spare {
+    fn take(&mut self) -> nix::Result<Pipe> {
+        let [one, two] = &mut self.0;
+        one.take().or_else(|| two.take()).map_or_else(Pipe::new, Ok)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    fn put(&mut self, pipe: Pipe) {
+        if let Some(room) = self.0.iter_mut().find(|room| room.is_none()) {
+            *room = Some(pipe);
+        }
+    }
+}
+
 impl Pipe {
     fn new() -> nix::Result<Self> {
         let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        // A user has only so much of them: then it is a small one.
+        let _ = fcntl(&write, FcntlArg::F_SETPIPE_SZ(CHUNK as i32));
         Ok(Self { read, write })
     }
 }

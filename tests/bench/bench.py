@@ -9,6 +9,10 @@ medians in milliseconds and the ratio to wherry. Images come from a registry on
 127.0.0.1 (docker-registry, skopeo); stores are below a temporary directory and
 removed. Run it as an ordinary user for the rootless figures, as root for
 rootful ones. On a busy machine believe the ratios.
+
+The rows about what is outside need a neighbour that root makes:
+
+    tests/bench/outside USER tests/bench/bench.py target/wherry --outside --only outside
 """
 
 import argparse
@@ -230,8 +234,10 @@ def together(engine, count, *args):
 
 
 class Scenario:
-    def __init__(self, name, runs, work, before=None, after=None, unit="ms"):
-        self.name, self.runs, self.work, self.unit = name, runs, work, unit
+    """`more`: the more the better."""
+
+    def __init__(self, name, runs, work, before=None, after=None, unit="ms", more=False):
+        self.name, self.runs, self.work, self.unit, self.more = name, runs, work, unit, more
         self.before, self.after = before or (lambda e: None), after or (lambda e: None)
 
 
@@ -254,6 +260,60 @@ def write_log(engine, image, path):
     engine.run("wait", "bench-log")
     engine.made.append("bench-log")
     return (time.perf_counter() - began) * 1000
+
+
+NEIGHBOUR = "198.51.100.1"
+# What dynamic programs of the host need in a container.
+HOSTS_OWN = [word for name in ("/usr", "/lib", "/lib64") if Path(name).exists()
+             for word in ("-v", f"{name}:{name}:ro")]
+CONNECT = """
+import os, socket, statistics, sys, time
+def connects(end):
+    taken = []
+    while time.perf_counter() < end:
+        began = time.perf_counter()
+        with socket.create_connection(("%s", 7000)) as s:
+            taken.append(time.perf_counter() - began)
+            s.recv(1)
+    return taken
+count, seconds = int(sys.argv[1]), float(sys.argv[2])
+end = time.perf_counter() + seconds
+pipes = []
+for _ in range(count):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        taken = connects(end)
+        os.write(write, f"{len(taken)} {statistics.median(taken)}".encode())
+        os._exit(0)
+    pipes.append(read)
+parts = [os.read(p, 100).split() for p in pipes]
+print(sum(int(n) for n, _ in parts) / seconds, float(parts[0][1]) * 1e6)
+""" % NEIGHBOUR
+
+
+def in_container(engine, image, *command):
+    return engine.run("run", "--rm", *HOSTS_OWN, image, *command)
+
+
+def iperf(engine, image, *options):
+    """Gbit/s that arrive."""
+    command = ["/usr/bin/iperf3", "-c", NEIGHBOUR, "-t", "4", "-J", *options]
+    report = in_container(engine, image, *command) if engine else subprocess.check_output(command)
+    return json.loads(report)["end"]["sum_received"]["bits_per_second"] / 1e9
+
+
+def connects(engine, image, count, column):
+    command = ["/usr/bin/python3", "-c", CONNECT, str(count), "3"]
+    out = in_container(engine, image, *command) if engine else subprocess.check_output(command)
+    return float(out.split()[column])
+
+
+def outside(box):
+    """What the host itself gets is printed below each row."""
+    for name, options in (("to", ()), ("from", ("-R",)), ("to, 4 streams", ("-P", "4"))):
+        yield Scenario(f"outside, {name}", 3, lambda e, o=options: iperf(e, box, *o), unit="Gbit/s", more=True)
+    yield Scenario("outside, new connections", 3, lambda e: connects(e, box, 8, 0), unit="per s", more=True)
+    yield Scenario("outside, one connect", 3, lambda e: connects(e, box, 1, 1), unit="us")
 
 
 def scenarios(registry, root):
@@ -346,6 +406,7 @@ def main():
     parser.add_argument("wherry")
     parser.add_argument("--runs", type=float, default=1, help="factor on the number of runs")
     parser.add_argument("--only", default="", help="regular expression on the scenario's name")
+    parser.add_argument("--outside", action="store_true", help="there is a neighbour made by tests/bench/outside")
     parser.add_argument("--peers", default="podman,docker", help="comma-separated; none: empty")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -357,7 +418,10 @@ def main():
     registry, engines, bad = None, [], False
     try:
         registry = Registry(root)
-        chosen = [s for s in scenarios(registry.host, root) if re.search(options.only, s.name)]
+        everything = list(scenarios(registry.host, root))
+        if options.outside:
+            everything += outside(f"{registry.host}/box:latest")
+        chosen = [s for s in everything if re.search(options.only, s.name)]
         write_image(root / "box", [busybox()], "gzip")
         registry.push(root / "box", "box")
         if any("lines" in s.name or "logs" in s.name for s in chosen):
@@ -383,8 +447,12 @@ def main():
             row = f"{scenario.name:40}"
             for name, median in medians.items():
                 row += f"{median:12.1f}" if median is not None else f"{'n/a':>12}"
-            others = [f"{m / own:.1f}x {n}" for n, m in medians.items() if n != "wherry" and m and own]
+            ratio = (lambda m: own / m) if scenario.more else (lambda m: m / own)
+            others = [f"{ratio(m):.1f}x {n}" for n, m in medians.items() if n != "wherry" and m and own]
             print(f"{row}  {scenario.unit}  {' '.join(others)}")
+            if scenario.name.startswith("outside"):
+                bare = statistics.median(scenario.work(None) for _ in range(scenario.runs))
+                print(f"    the host itself: {bare:.1f} {scenario.unit}")
             for name, fault in faults.items():
                 bad |= name == "wherry"
                 print(f"    {name}: {fault}")

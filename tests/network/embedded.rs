@@ -65,8 +65,7 @@ impl Fixture {
                 "10.0.2.0/24".parse().unwrap(),
                 "fd00:2::/64".parse().unwrap(),
             ],
-            gateway: Some(GATEWAY.parse().unwrap()),
-            resolver: None,
+            gateways: vec![GATEWAY.parse().unwrap()],
         };
         let stop = Arc::new(AtomicBool::new(false));
         let monitor = monitor(&host, &container, local, stop.clone());

@@ -6,7 +6,7 @@ use crate::cli::registry::server::{HUB, INDEX, logins};
 use crate::cli::{Front, Verb, stdout};
 use crate::config::{Credential, Proxies, Registries};
 use crate::container::list::{self, Which};
-use crate::doctor::{self, State, storage};
+use crate::doctor::{self, State, outside, storage};
 use crate::engine::Engine;
 use crate::error::{Context, Result};
 use crate::image::{Digest, Platform};
@@ -98,6 +98,7 @@ fn containers(engine: &Engine) -> Result<Value> {
         "Images": engine.store()?.images()?.len(),
         "Driver": "overlay2",
         "DriverStatus": storage::driver(engine),
+        "WayOut": outside::driver(engine),
         "Plugins": {
             "Volume": [],
             "Network": ["bridge", "host", "null"],
@@ -320,6 +321,7 @@ fn shown(facts: &Value) -> String {
     for kind in ["Volume", "Network", "Log"] {
         line(2, kind, words(&facts["Plugins"][kind]));
     }
+    line(1, "Way Out", text(&facts["WayOut"]));
     line(1, "Swarm", text(&facts["Swarm"]["LocalNodeState"]));
     line(1, "Runtimes", text(&facts["DefaultRuntime"]));
     line(1, "Default Runtime", text(&facts["DefaultRuntime"]));

@@ -33,18 +33,30 @@ pub use sockets::Sockets;
 
 use crate::error::{Context, Error, Result};
 use crate::network::inside::Inside;
+use crate::network::link::Links;
 use crate::network::stream::{self, Streams};
 use crate::network::token::Token;
 use crate::sys::ns;
 use echoes::Echoes;
 use flows::Flows;
 use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use opening::{Openings, Syn};
 use packet::Packet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
+
+/// Whether this kernel has what it takes, tried in a network namespace of its
+/// own, into which it brings the calling thread. An error names what is lacking.
+pub fn probe() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET).context(|| "cannot make a network namespace")?;
+    Links::open()
+        .and_then(|mut links| links.loopback_up())
+        .context(|| "cannot use a network namespace")?;
+    Sockets::open(&Local::default()).map(drop)
+}
 
 /// The way out of one container.
 pub struct Embedded {
@@ -62,7 +74,7 @@ pub struct Embedded {
     paused: bool,
     timer: TimerFd,
     armed: bool,
-    /// Empty while nothing is under way.
+    /// Empty when nothing has been under way for a while.
     buffer: Vec<u8>,
 }
 
@@ -70,6 +82,8 @@ pub struct Embedded {
 const BATCH: usize = 32;
 /// Held packets looked at in one turn.
 const PACKETS: usize = 64;
+/// Connections taken from the listener in one turn.
+const ACCEPTS: usize = 64;
 /// A packet or datagram, and what the kernel says about it.
 const BUFFER: usize = (64 << 10) + 512;
 const SWEEP: Duration = Duration::from_secs(5);
@@ -161,15 +175,15 @@ impl Embedded {
             .epoll
             .wait(&mut events, EpollTimeout::ZERO)
             .unwrap_or(0);
-        self.buffer.resize(BUFFER, 0);
+        if self.buffer.is_empty() {
+            self.buffer.resize(BUFFER, 0);
+        }
         for event in &events[..count] {
             self.event(Token::from(event.data()));
         }
         // Only now: an event of this batch may still name a slot that was freed.
-        self.streams.reclaim();
-        if self.is_idle() {
-            self.buffer = Vec::new();
-        } else if !self.armed && self.has_deadlines() {
+        let rests = self.streams.reclaim();
+        if !self.armed && (rests || self.has_deadlines()) {
             self.alarm(SWEEP);
         }
     }
@@ -179,12 +193,11 @@ impl Embedded {
             Token::Client(_) | Token::Backend(_) => self.streams.event(token, &self.epoll, None),
             Token::Queue => self.held(),
             Token::Opening(index) => {
-                if self.openings.answered(index, &self.sockets, &self.epoll) {
-                    // It has arrived there by now.
-                    self.take();
-                }
+                let passed = self.openings.answered(index, &self.sockets);
+                // Its connection has arrived there by now.
+                passed.into_iter().for_each(|family| self.take(family, 1));
             }
-            Token::Listener(_) => self.take(),
+            Token::Listener(family) => self.take(family, ACCEPTS),
             Token::Datagrams(index) => {
                 if let Some(family) = self.sockets.families().nth(index) {
                     self.flows.arrival(
@@ -241,34 +254,36 @@ impl Embedded {
         }
     }
 
-    /// Takes the connections that were let through.
-    fn take(&mut self) {
-        let taken = self.sockets.families().try_for_each(|family| {
-            loop {
-                self.streams.reserve()?;
-                let (client, peer) = match family.listener.accept() {
-                    Ok(accepted) => accepted,
-                    Err(e) => match Errno::from_raw(e.raw_os_error().unwrap_or(0)) {
-                        e @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
-                            return Err(e);
-                        }
-                        Errno::EAGAIN => return Ok(()),
-                        // The connection that waited is broken already.
-                        _ => continue,
-                    },
-                };
-                let to = client
-                    .set_nonblocking(true)
-                    .and_then(|()| client.local_addr());
-                // One that is not known was not let through by us.
-                match to.ok().and_then(|to| self.openings.take(peer, to)) {
-                    Some(far) => self.streams.join(client, far, &self.epoll),
-                    None => stream::refuse(client),
-                }
+    /// Takes connections that were let through, from the listener of that
+    /// number.
+    fn take(&mut self, family: usize, most: usize) {
+        let Some(family) = self.sockets.families().nth(family) else {
+            return;
+        };
+        for _ in 0..most {
+            let accepted = match self.streams.reserve() {
+                Ok(()) => family.listener.accept(),
+                Err(e) => Err(e.into()),
+            };
+            let (client, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(e) => match Errno::from_raw(e.raw_os_error().unwrap_or(0)) {
+                    Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM => {
+                        return self.pause();
+                    }
+                    Errno::EAGAIN => return,
+                    // The connection that waited is broken already.
+                    _ => continue,
+                },
+            };
+            let to = client
+                .set_nonblocking(true)
+                .and_then(|()| client.local_addr());
+            // One that is not known was not let through by us.
+            match to.ok().and_then(|to| self.openings.take(peer, to)) {
+                Some(far) => self.streams.join(client, far, &self.epoll),
+                None => stream::refuse(client),
             }
-        });
-        if taken.is_err() {
-            self.pause();
         }
     }
 
@@ -293,6 +308,10 @@ impl Embedded {
         self.openings.sweep();
         self.flows.sweep();
         self.echoes.sweep();
+        self.streams.rest();
+        if self.is_idle() {
+            self.buffer = Vec::new();
+        }
         if self.paused {
             self.pause();
         }

@@ -8,10 +8,10 @@ use super::policy;
 use super::queue::Ticket;
 use super::rules::Local;
 use super::sockets::{Sockets, family};
-use crate::network::stream;
+use crate::network::stream::{self, ONCE};
 use crate::network::token::Token;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollFlags};
+use nix::sys::epoll::Epoll;
 use nix::sys::socket::{SockFlag, SockType, SockaddrStorage, connect, socket};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
@@ -80,7 +80,7 @@ impl Openings {
         let index = self.next;
         let dialled = dialled.and_then(|socket| {
             epoll
-                .add(&socket, Token::Opening(index).event(EpollFlags::EPOLLOUT))
+                .add(&socket, Token::Opening(index).event(ONCE))
                 .map_err(Failure::from)?;
             Ok(socket)
         });
@@ -102,19 +102,18 @@ impl Openings {
         self.waiting.insert(index, opening);
     }
 
-    /// The outside has answered; true when the container's SYN was let
-    /// through, which makes a connection wait at the listener.
-    pub fn answered(&mut self, index: usize, sockets: &Sockets, epoll: &Epoll) -> bool {
-        let Some(opening) = self.waiting.remove(&index) else {
-            return false;
-        };
+    /// The outside has answered. When the container's SYN was let through, this
+    /// is the number of the listener where that makes a connection wait.
+    pub fn answered(&mut self, index: usize, sockets: &Sockets) -> Option<usize> {
+        let opening = self.waiting.remove(&index)?;
         self.by_pair.remove(&opening.pair);
-        // The stream engine watches it from now on.
-        let _ = epoll.delete(&opening.socket);
         let error = opening.socket.take_error().unwrap_or_else(Some);
         let errno = error.map(|e| Errno::from_raw(e.raw_os_error().unwrap_or_default()));
         let far = match errno {
-            None => Some(opening.socket),
+            None => {
+                let _ = opening.socket.set_nodelay(true);
+                Some(opening.socket)
+            }
             Some(Errno::ECONNRESET) => None,
             Some(errno) => {
                 Failure::from(errno).answer(
@@ -124,12 +123,12 @@ impl Openings {
                     &opening.head,
                     sockets,
                 );
-                return false;
+                return None;
             }
         };
         self.ready.insert(opening.pair, (far, Instant::now()));
         sockets.queue.accept(opening.ticket);
-        true
+        Some(usize::from(opening.pair.1.is_ipv6()))
     }
 
     /// The outside's end of a connection that was taken from the listener.

@@ -99,7 +99,6 @@ pub struct Complaint {
 pub enum Unreachable {
     Network,
     Host,
-    Port,
     Prohibited,
 }
 
@@ -109,12 +108,10 @@ impl Unreachable {
         let (kind, code) = match (about, self) {
             (IpAddr::V4(_), Self::Network) => (3, 0),
             (IpAddr::V4(_), Self::Host) => (3, 1),
-            (IpAddr::V4(_), Self::Port) => (3, 3),
             (IpAddr::V4(_), Self::Prohibited) => (3, 13),
             (IpAddr::V6(_), Self::Network) => (1, 0),
             (IpAddr::V6(_), Self::Prohibited) => (1, 1),
             (IpAddr::V6(_), Self::Host) => (1, 3),
-            (IpAddr::V6(_), Self::Port) => (1, 4),
         };
         let info = 0;
         Complaint { kind, code, info }

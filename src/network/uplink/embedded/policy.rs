@@ -4,29 +4,18 @@
 
 use super::packet::Unreachable;
 use super::rules::Local;
-use crate::network::etc::{self, Resolver};
+use crate::network::etc;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-/// Port of name servers.
-const NAMES: u16 = 53;
 
 /// The host's address for what the container calls `to`, or what it is told.
 pub fn outside(to: SocketAddr, local: &Local) -> Result<SocketAddr, Unreachable> {
-    if Some(to.ip()) == local.resolver {
-        // Read anew: laptops change networks while containers run.
-        let server = Resolver::of_host().servers.into_iter().next();
-        return match (to.port(), server) {
-            (NAMES, Some(server)) => Ok(SocketAddr::new(server, NAMES)),
-            _ => Err(Unreachable::Port),
-        };
-    }
     let ip = address(to.ip(), local)?;
     Ok(SocketAddr::new(ip, to.port()))
 }
 
 /// The same for what has no port.
 pub fn address(to: IpAddr, local: &Local) -> Result<IpAddr, Unreachable> {
-    if Some(to) == local.gateway {
+    if local.gateways.contains(&to) {
         return etc::host_address()
             .filter(|ip| ip.is_ipv4() == to.is_ipv4())
             .ok_or(Unreachable::Host);
@@ -90,15 +79,5 @@ mod tests {
             let ip = outside.parse().unwrap();
             assert_eq!(address(ip, &Local::default()), Ok(ip), "{outside}");
         }
-    }
-
-    #[test]
-    fn only_names_are_asked_of_the_name_server() {
-        let local = Local {
-            resolver: Some("10.0.2.3".parse().unwrap()),
-            ..Local::default()
-        };
-        let other = outside("10.0.2.3:80".parse().unwrap(), &local);
-        assert_eq!(other, Err(Unreachable::Port));
     }
 }

@@ -16,10 +16,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct Local {
     /// Subnets that it is in.
     pub subnets: Vec<IpNet>,
-    /// An address in them that stands for the host.
-    pub gateway: Option<IpAddr>,
-    /// An address in them that stands for the host's name server.
-    pub resolver: Option<IpAddr>,
+    /// Addresses in them that stand for the host.
+    pub gateways: Vec<IpAddr>,
 }
 
 /// Ports on the container's loopback that our sockets have.
@@ -115,7 +113,7 @@ fn leaves(batch: &mut Batch, local: &Local) {
         rule.meta(Meta::InterfaceOut, Compare::Equal, &LOOPBACK.to_ne_bytes())
             .verdict(Verdict::Accept);
     });
-    for ip in local.gateway.into_iter().chain(local.resolver) {
+    for &ip in &local.gateways {
         batch.rule("leaves", |rule| {
             let all = if ip.is_ipv4() { 32 } else { 128 };
             rule.destination(Compare::Equal, ip, all);

@@ -80,6 +80,8 @@ impl Family {
     fn open(loopback: IpAddr) -> nix::Result<Self> {
         let any_port = SocketAddr::new(loopback, 0);
         let tcp = transparent(loopback, SockType::Stream)?;
+        // Inherited by what it takes.
+        setsockopt(&tcp, sockopt::TcpNoDelay, &true)?;
         bind(tcp.as_raw_fd(), &SockaddrStorage::from(any_port))?;
         listen(&tcp, Backlog::MAXALLOWABLE)?;
         let udp = transparent(loopback, SockType::Datagram)?;
