@@ -1,11 +1,12 @@
 //! The container's networks, as its monitor keeps them: N, the container's
 //! connections in it, its names, and its name server.
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::network::dns::{self, Dns, Upstream, View};
 use crate::network::inside::Inside;
 use crate::network::namespace::Hold;
 use crate::network::register::Register;
+use crate::network::uplink::embedded::{Embedded, Local, Sockets};
 use crate::network::wire::{self, Change, Wire};
 use crate::paths::Paths;
 use ipnet::IpNet;
@@ -50,10 +51,14 @@ impl Wiring {
         all.map(IpNet::addr).collect()
     }
 
-    /// The subnets that are reached without a way out.
-    pub fn locals(&self) -> Vec<IpNet> {
+    /// What is reached without a way out.
+    fn local(&self) -> Local {
         let all = self.wires.iter().flat_map(|c| &c.wire.addresses);
-        all.map(IpNet::trunc).collect()
+        let open = self.wires.iter().filter(|c| !c.wire.internal);
+        Local {
+            subnets: all.map(IpNet::trunc).collect(),
+            gateways: open.flat_map(|c| c.wire.ways()).collect(),
+        }
     }
 
     fn needs_dns(&self) -> bool {
@@ -71,7 +76,7 @@ impl Wiring {
 pub struct Net {
     pub wiring: Wiring,
     /// The default route is another's to make: that of a helper.
-    pub has_helper: bool,
+    has_helper: bool,
     hold: Option<Hold>,
 }
 
@@ -79,13 +84,16 @@ pub struct Net {
 pub struct Connected {
     netns: OwnedFd,
     dns: Option<Dns>,
+    way: Option<Embedded>,
+    /// Why it has no way out, where it is to have one.
+    lacks: Option<Error>,
 }
 
 impl Net {
-    pub fn new(wiring: Wiring, has_helper: bool) -> Self {
+    pub fn new(wiring: Wiring) -> Self {
         Self {
             wiring,
-            has_helper,
+            has_helper: false,
             hold: None,
         }
     }
@@ -95,12 +103,19 @@ impl Net {
         let change = Change {
             add: self.wiring.wires.iter().map(|c| c.wire.clone()).collect(),
             remove: Vec::new(),
-            default: self.wiring.default_route().filter(|_| !self.has_helper),
+            default: None,
         };
         let resolves = self.wiring.needs_dns();
-        let sockets = wire::change(paths, &mut self.hold, netns.as_fd(), &change, || {
-            resolves.then(dns::listen).transpose()
+        let (local, leads) = (self.wiring.local(), self.wiring.default_route());
+        let (sockets, way) = wire::change(paths, &mut self.hold, netns.as_fd(), &change, || {
+            let sockets = resolves.then(dns::listen).transpose()?;
+            Ok((sockets, leads.map(|leads| open(&local, &leads))))
         })?;
+        let (way, lacks) = match way.transpose() {
+            Ok(way) => (way, None),
+            Err(error) => (None, Some(error)),
+        };
+        self.has_helper = lacks.is_some();
         for connection in &self.wiring.wires {
             enter(paths, id, connection)?;
         }
@@ -108,9 +123,12 @@ impl Net {
             let upstream = self.upstream(&netns)?;
             Dns::new(sockets, self.view(paths), upstream)
         });
+        let way = way.map(|sockets| carry(sockets, &netns, local));
         Ok(Connected {
-            netns,
             dns: dns.transpose()?,
+            way: way.transpose()?,
+            lacks,
+            netns,
         })
     }
 
@@ -132,10 +150,15 @@ impl Net {
             default: wanted.default_route().filter(|_| !self.has_helper),
         };
         let needs = wanted.needs_dns() && connected.dns.is_none();
+        let local = wanted.local();
+        let leads = change.default.is_some();
+        let opens = leads && connected.way.is_none();
         let hold = &mut self.hold;
-        let sockets = wire::change(paths, hold, connected.netns.as_fd(), &change, || {
-            needs.then(dns::listen).transpose()
+        let (sockets, way) = wire::change(paths, hold, connected.netns.as_fd(), &change, || {
+            let sockets = needs.then(dns::listen).transpose()?;
+            Ok((sockets, opens.then(|| Sockets::open(&local)).transpose()?))
         })?;
+        connected.lead(way, leads, local)?;
         for connection in removed {
             leave(paths, id, connection);
         }
@@ -220,12 +243,54 @@ impl Connected {
         }
     }
 
+    /// The same for the way out.
+    pub fn way_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.way.as_ref().map(Embedded::fd)
+    }
+
+    pub fn carry(&mut self) {
+        if let Some(way) = &mut self.way {
+            way.turn();
+        }
+    }
+
+    /// Why it needs a helper for its way out, if it does.
+    pub fn lacks(&self) -> Option<&Error> {
+        self.lacks.as_ref()
+    }
+
+    /// The networks have changed: what was opened for a way out, if anything,
+    /// and whether there is to be one.
+    fn lead(&mut self, opened: Option<Sockets>, leads: bool, local: Local) -> Result<()> {
+        match (&mut self.way, opened) {
+            (_, Some(sockets)) => self.way = Some(carry(sockets, &self.netns, local)?),
+            (Some(way), None) if leads => way.set_local(local)?,
+            // Internal networks have none, whatever routes the container makes.
+            _ => self.way = None,
+        }
+        Ok(())
+    }
+
     /// Another descriptor of the container's network namespace.
     pub fn netns(&self) -> Result<OwnedFd> {
         self.netns
             .try_clone()
             .context(|| "cannot keep the container's network")
     }
+}
+
+/// Opens a way out for the container that this thread is in.
+fn open(local: &Local, leads: &(String, Vec<IpAddr>)) -> Result<Sockets> {
+    let sockets = Sockets::open(local)?;
+    wire::lead_out(leads)?;
+    Ok(sockets)
+}
+
+fn carry(sockets: Sockets, netns: &OwnedFd, local: Local) -> Result<Embedded> {
+    let netns = netns
+        .try_clone()
+        .context(|| "cannot keep the container's network")?;
+    Embedded::new(sockets, netns, local)
 }
 
 fn enter(paths: &Paths, id: &str, connection: &Connection) -> Result<()> {

@@ -116,6 +116,8 @@ pub struct UplinkPaths {
     /// The user namespace to enter first, where there is one.
     pub userns: Option<String>,
     pub netns: String,
+    /// What the kernel lacks, that a helper is needed.
+    pub why: String,
 }
 
 /// Payload of Network: what the uplink gave.

@@ -125,8 +125,11 @@ fn begin(
     // on a lost monitor leaves a container that others find.
     let state = record_running(job, pid, client.is_some())?;
     let connected = connect(job, &netns)?;
-    let uplink = match (&netns, &job.uplink) {
-        (Some(netns), Some(uplink)) => Some(Coming::begin(job, uplink, client, netns, holder)),
+    let lacks = connected.as_ref().and_then(Connected::lacks);
+    let uplink = match (&netns, &job.uplink, lacks) {
+        (Some(netns), Some(uplink), Some(why)) => {
+            Some(Coming::begin(job, (uplink, why), client, netns, holder))
+        }
         _ => None,
     };
     if door.is_none() {
@@ -276,12 +279,12 @@ enum Coming<'a> {
 impl<'a> Coming<'a> {
     fn begin(
         job: &Job,
-        uplink: &Uplink,
+        (uplink, why): (&Uplink, &Error),
         client: Option<&'a End>,
         netns: &OwnedFd,
         holder: Option<Holder>,
     ) -> Self {
-        let paths = uplink_paths(netns);
+        let paths = uplink_paths(netns, why);
         if let Some(client) = client {
             // One that went away is noticed when its answer is waited for.
             let _ = client.send_json(Kind::Uplink, &paths);
@@ -312,12 +315,13 @@ impl<'a> Coming<'a> {
     }
 }
 
-fn uplink_paths(netns: &OwnedFd) -> UplinkPaths {
+fn uplink_paths(netns: &OwnedFd, why: &Error) -> UplinkPaths {
     let me = std::process::id();
     let rootless = !nix::unistd::geteuid().is_root() || in_user_namespace();
     UplinkPaths {
         userns: rootless.then(|| format!("/proc/{me}/ns/user")),
         netns: format!("/proc/{me}/fd/{}", netns.as_raw_fd()),
+        why: why.message().to_string(),
     }
 }
 

@@ -306,6 +306,8 @@ impl Life {
         });
         let dns = self.connected.as_ref().and_then(Connected::fd);
         fds.push(dns.map_or_else(idle, |fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let way = self.connected.as_ref().and_then(Connected::way_fd);
+        fds.push(way.map_or_else(idle, |fd| PollFd::new(fd, PollFlags::POLLIN)));
         let wanted = if full {
             PollFlags::empty()
         } else {
@@ -321,13 +323,14 @@ impl Life {
             return (false, Ready::default());
         }
         let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::empty());
-        let (rest, checks) = fds[5..].split_at(fds.len() - 5 - 2 * checks.iter().count());
+        let (rest, checks) = fds[6..].split_at(fds.len() - 6 - 2 * checks.iter().count());
         let (outputs, clients) = rest.split_at(self.outputs.len());
         let ready = Ready {
             door: !events(&fds[1]).is_empty(),
             input: events(&fds[2]),
             forwarder: !events(&fds[3]).is_empty(),
             dns: !events(&fds[4]).is_empty(),
+            way: !events(&fds[5]).is_empty(),
             outputs: outputs
                 .iter()
                 .map(|fd| !full && !events(fd).is_empty())
@@ -389,6 +392,9 @@ impl Life {
         }
         if let Some(forwarder) = self.forwarder.as_mut().filter(|_| ready.forwarder) {
             forwarder.turn();
+        }
+        if let Some(connected) = self.connected.as_mut().filter(|_| ready.way) {
+            connected.carry();
         }
         // It looks at the clock as well.
         if let Some(connected) = &mut self.connected
@@ -497,6 +503,7 @@ struct Ready {
     input: PollFlags,
     forwarder: bool,
     dns: bool,
+    way: bool,
     outputs: Vec<bool>,
     clients: Vec<bool>,
     /// The end of a health check, and its output.
@@ -510,6 +517,7 @@ impl Default for Ready {
             input: PollFlags::empty(),
             forwarder: false,
             dns: false,
+            way: false,
             outputs: Vec::new(),
             clients: Vec::new(),
             check: (false, false),

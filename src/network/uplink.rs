@@ -1,7 +1,8 @@
-//! The way out of a container that has a network namespace of its own: pasta,
-//! else slirp4netns, as a helper process beside it.
+//! The way out of a container that has a network namespace of its own: built
+//! in ([`embedded`]), and where the kernel lacks something for that, pasta, else
+//! slirp4netns, as a helper process beside it.
 //!
-//! Runs in the host's user namespace, where the helpers want to be started
+//! A helper runs in the host's user namespace, where the helpers want to be started
 //! (pasta of 2023 cannot open a namespace from within another one). The helper
 //! lives as long as the container and not as the monitor: its pid is kept in
 //! the container's directory, because the run directory goes with a logout
@@ -89,35 +90,36 @@ pub struct Helper {
 
 impl Uplink {
     /// Looks for the helpers.
-    pub fn find() -> Result<Self> {
+    pub fn find() -> Self {
         Self::find_in(&program::DIRECTORIES.map(Path::new))
     }
 
-    fn find_in(directories: &[&Path]) -> Result<Self> {
+    fn find_in(directories: &[&Path]) -> Self {
         let first =
             |kind, name: &str| program::find(directories, name).map(|path| Program { kind, path });
         let pasta = first(Helpers::Pasta, "pasta");
         let slirp = first(Helpers::Slirp, "slirp4netns");
-        let programs: Vec<_> = pasta.into_iter().chain(slirp).collect();
-        match programs.is_empty() {
-            false => Ok(Self { programs }),
-            true => Err(Error::unsupported(
-                "no way out for the container: neither pasta nor slirp4netns is installed",
-            )
-            .hint(Need::Uplink.hint())),
+        Self {
+            programs: pasta.into_iter().chain(slirp).collect(),
         }
     }
 
     /// Starts the first helper; does not wait for it. The container may go on
     /// meanwhile: [`Starting::finish`] is only due before "started" is told.
     pub fn start(&self, target: Target) -> Result<Starting> {
+        if self.programs.is_empty() {
+            return Err(Error::unsupported(
+                "no way out for the container: neither pasta nor slirp4netns is installed",
+            )
+            .hint(Need::Uplink.hint()));
+        }
         launch(self.programs.clone(), target)
     }
 }
 
 /// Names of the helpers that this host has, the better one first.
 pub fn installed() -> Vec<&'static str> {
-    let programs = Uplink::find().map_or_else(|_| Vec::new(), |uplink| uplink.programs);
+    let programs = Uplink::find().programs;
     programs.iter().map(|program| program.kind.name()).collect()
 }
 
@@ -426,7 +428,12 @@ mod tests {
     #[test]
     fn a_host_without_helpers_is_told_what_to_install() {
         let dir = directory("none");
-        let error = Uplink::find_in(&[&dir]).unwrap_err();
+        let target = Target {
+            userns: None,
+            netns: dir.clone(),
+            dir: dir.clone(),
+        };
+        let error = Uplink::find_in(&[&dir]).start(target).err().unwrap();
         assert_eq!(error.kind(), Kind::Unsupported);
         assert_eq!(error.hint_text(), Some(&*Need::Uplink.hint()));
         std::fs::remove_dir_all(&dir).unwrap();

@@ -198,9 +198,13 @@ fn inside(change: &Change) -> Result<()> {
         let index = links.index(&wire.interface).context(failed)?;
         links.configure(index, &wire.addresses).context(failed)?;
     }
-    if let Some((interface, gateways)) = &change.default {
-        let index = links.index(interface).context(failed)?;
-        links.default_routes(index, gateways).context(failed)?;
-    }
-    Ok(())
+    change.default.as_ref().map_or(Ok(()), lead_out)
+}
+
+/// Has the container that this thread is in lead out by that interface.
+pub fn lead_out((interface, gateways): &(String, Vec<IpAddr>)) -> Result<()> {
+    let failed = || "cannot set up the container's network";
+    let mut links = Links::open().context(failed)?;
+    let index = links.index(interface).context(failed)?;
+    links.default_routes(index, gateways).context(failed)
 }

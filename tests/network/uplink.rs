@@ -157,7 +157,6 @@ fn name_of(helper: Helper) -> String {
 /// run under the name passt.avx2).
 fn check(container: &Container, expected: &[&str]) {
     let helper = Uplink::find()
-        .unwrap()
         .start(container.target())
         .unwrap()
         .finish(LIMIT)
@@ -254,7 +253,6 @@ fn a_namespace_that_is_gone_is_an_error_and_leaves_nothing() {
             ..container.target()
         };
         let error = Uplink::find()
-            .unwrap()
             .start(target)
             .unwrap()
             .finish(LIMIT)
@@ -281,7 +279,7 @@ fn a_helper_is_found_and_ended_by_another_process() {
     on_host(true, || {
         let mut container = Container::new("orphan", true);
         let start = Instant::now();
-        let starting = Uplink::find().unwrap().start(container.target()).unwrap();
+        let starting = Uplink::find().start(container.target()).unwrap();
         let spawned = start.elapsed();
         let helper = starting.finish(LIMIT).unwrap();
         eprintln!(

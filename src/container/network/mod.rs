@@ -72,7 +72,7 @@ impl Attachment {
         }
         let wiring = attachment.wire(engine, container, state, leases)?;
         if wiring.way_out().is_some() {
-            attachment.uplink = Some(Uplink::find()?);
+            attachment.uplink = Some(Uplink::find());
         }
         attachment.wiring = Some(wiring);
         let passed = if wanted.is_empty() {
@@ -129,7 +129,7 @@ impl Attachment {
     /// What the monitor keeps.
     pub fn net(&self) -> Option<Net> {
         let wiring = self.wiring.clone()?;
-        Some(Net::new(wiring, self.uplink.is_some()))
+        Some(Net::new(wiring))
     }
 
     /// What it has been given, in the form of the record.
@@ -231,7 +231,8 @@ impl Attachment {
             }
             Err(e) => {
                 let hint = e.hint_text().map(|hint| format!("\nhint: {hint}"));
-                self.warn(format!("{}{}", e.message(), hint.unwrap_or_default()));
+                let (what, hint) = (e.message(), hint.unwrap_or_default());
+                self.warn(format!("{what}; {}{hint}", paths.why));
                 Ok(Network::default())
             }
         }

@@ -228,6 +228,8 @@ pub fn turn_round(six: bool) -> Result<(), Refusal> {
         requests
             .begin(libc::RTM_NEWRULE, flags, &rule)
             .u32(10, MARK);
+        add(&mut socket, requests)?;
+        let mut requests = Requests::new();
         let (protocol, scope) = (libc::RTPROT_BOOT, libc::RT_SCOPE_HOST);
         // struct rtmsg.
         let route = [
@@ -247,7 +249,15 @@ pub fn turn_round(six: bool) -> Result<(), Refusal> {
         requests
             .begin(libc::RTM_NEWROUTE, flags, &route)
             .u32(libc::RTA_OIF, LOOPBACK);
-        socket.send(requests)?;
+        add(&mut socket, requests)?;
     }
     Ok(())
+}
+
+/// One that is there already was left by an earlier way out.
+fn add(socket: &mut Socket, requests: Requests) -> Result<(), Refusal> {
+    match socket.send(requests) {
+        Err(refusal) if refusal.errno == Errno::EEXIST => Ok(()),
+        other => other,
+    }
 }
