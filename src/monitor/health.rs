@@ -187,6 +187,7 @@ impl Checking {
         let (output, write) = pipe()?;
         match clone::fork().map_err(explain::clone)? {
             Fork::Child => {
+                super::descriptors::give_back();
                 drop((control, output));
                 let status = attend(&mut self.checks, init, cgroup, &heard, write);
                 clone::exit(status)

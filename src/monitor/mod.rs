@@ -5,6 +5,7 @@
 
 mod back_off;
 mod clients;
+mod descriptors;
 pub mod door;
 mod end;
 pub mod health;

@@ -181,6 +181,7 @@ fn start_again(
         // The container may have been killed while it was frozen.
         let _ = crate::cgroup::freezer::thaw(path);
     }
+    super::descriptors::give_back();
     start::start(job, None, door).map_err(Some)
 }
 
@@ -243,6 +244,9 @@ impl Life {
         }
         if let Some(fd) = running.stderr {
             add(fd, Stream::Stderr)?;
+        }
+        if running.connected.is_some() {
+            super::descriptors::raise();
         }
         let dir = job.paths.container(&job.id);
         let log = job.log.as_ref().and_then(|to| Writer::new(&dir, to).ok());

@@ -256,12 +256,7 @@ impl Stream {
     }
 
     /// Moves what can be moved; false when both directions have ended.
-    fn pump(
-        &mut self,
-        index: usize,
-        epoll: &Epoll,
-        spare: &mut Spare,
-    ) -> Result<bool, Errno> {
+    fn pump(&mut self, index: usize, epoll: &Epoll, spare: &mut Spare) -> Result<bool, Errno> {
         self.up
             .pump(&self.client.socket, &self.backend.socket, spare)?;
         self.down
@@ -293,12 +288,7 @@ fn interest(from: &Half, to: &Half) -> EpollFlags {
 }
 
 impl Half {
-    fn pump(
-        &mut self,
-        from: &TcpStream,
-        to: &TcpStream,
-        spare: &mut Spare,
-    ) -> Result<(), Errno> {
+    fn pump(&mut self, from: &TcpStream, to: &TcpStream, spare: &mut Spare) -> Result<(), Errno> {
         for _ in 0..SPLICES {
             let more = match self.pending {
                 0 => self.fill(from, spare)?,
@@ -348,7 +338,10 @@ impl Half {
             Err(e) => return Err(e),
         }
         if self.pending == 0 {
-            self.pipe.take().into_iter().for_each(|pipe| spare.put(pipe));
+            self.pipe
+                .take()
+                .into_iter()
+                .for_each(|pipe| spare.put(pipe));
         }
         Ok(true)
     }

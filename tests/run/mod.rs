@@ -8,3 +8,4 @@ mod sizes;
 mod status;
 mod streams;
 mod terminal;
+mod way_out;

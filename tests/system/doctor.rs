@@ -52,6 +52,25 @@ mod as_root {
     /// The user that tests/scripts/test makes.
     const TESTER: &str = "wherry-test";
 
+    /// Runs a command that cannot open sockets of nfnetlink. As root: a filter
+    /// that no_new_privs makes harmless would keep newuidmap from its rights.
+    const WITHOUT_NETFILTER: &str = r#"
+import ctypes, os, platform, struct, sys
+socket = {"x86_64": 41, "aarch64": 198}[platform.machine()]
+def step(code, jt, jf, k): return struct.pack("=HBBI", code, jt, jf, k)
+LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
+steps = [step(LOAD, 0, 0, 0), step(EQUAL, 0, 5, socket),
+         step(LOAD, 0, 0, 16), step(EQUAL, 0, 3, 16),   # AF_NETLINK
+         step(LOAD, 0, 0, 32), step(EQUAL, 0, 1, 12),   # NETLINK_NETFILTER
+         step(RETURN, 0, 0, 0x00050000 | 93),           # EPROTONOSUPPORT
+         step(RETURN, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b"".join(steps))
+program = struct.pack("=HxxxxxxQ", len(steps), ctypes.addressof(code))
+if ctypes.CDLL(None, use_errno=True).prctl(22, 2, ctypes.create_string_buffer(program), 0, 0) != 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.execvp(sys.argv[1], sys.argv[1:])
+"#;
+
     /// A place of that user's own, below which everything is that he has.
     struct Place {
         root: PathBuf,
@@ -105,6 +124,13 @@ mod as_root {
             )
         }
 
+        /// From there on the kernel gives `wherry` no netfilter.
+        fn without_netfilter(&self) -> String {
+            let program = self.root.join("without_netfilter.py");
+            std::fs::write(&program, WITHOUT_NETFILTER).unwrap();
+            format!("VIA='python3 {}'", program.display())
+        }
+
         fn prelude(&self) -> String {
             let root = self.root.display();
             let wherry = wherry_path();
@@ -113,7 +139,7 @@ mod as_root {
 set -eu
 cd {root}
 wherry() {{
-    setpriv --reuid {TESTER} --regid {TESTER} --init-groups env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    ${{VIA-}} setpriv --reuid {TESTER} --regid {TESTER} --init-groups env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
         HOME={root}/home USER={TESTER} XDG_DATA_HOME={root}/data XDG_RUNTIME_DIR={root}/run \
         TMPDIR={root}/tmp CONTAINERS_REGISTRIES_CONF={root}/registries.conf {wherry} "$@"
 }}
@@ -256,22 +282,56 @@ status 'user namespaces'
     #[test]
     fn without_a_way_out() {
         let place = Place::new("uplink");
+        let no_helpers = "for p in pasta slirp4netns; do mount --bind /dev/null /usr/bin/$p; done";
         place.case(
-            "for p in pasta slirp4netns; do mount --bind /dev/null /usr/bin/$p; done",
+            &format!("{}\n{no_helpers}", place.without_netfilter()),
             "way out",
-            "neither pasta nor slirp4netns is installed, so containers have no network",
+            "the kernel lacks what a way out needs, and neither pasta nor slirp4netns is installed",
             "run --rm busybox true",
             false,
         );
         drop(place);
         let place = Place::new("tun");
         place.case(
-            "mount -t tmpfs none /dev/net",
+            &format!(
+                "{}\nmount -t tmpfs none /dev/net",
+                place.without_netfilter()
+            ),
             "way out",
             "/dev/net/tun cannot be opened, so containers have no way out",
             "run --rm busybox true",
             false,
         );
+    }
+
+    /// A helper is taken then, and no helper otherwise.
+    #[test]
+    fn where_the_kernel_lacks_something_a_helper_is_the_way_out() {
+        let place = Place::new("helper");
+        let address = "wherry run --rm busybox ip -4 -o addr show uplink0 2>&1 || true";
+        let script = format!(
+            "wherry pull -q busybox >/dev/null; status 'way out'; wherry info -f '{{{{.WayOut}}}}'\n{address}\n{}\n
+             status 'way out'; wherry info -f '{{{{.WayOut}}}}'\n{address}",
+            place.without_netfilter()
+        );
+        let out = place.script(&script).ok();
+        let text = out.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..2],
+            ["ok", "built in, by sockets of the kernel"],
+            "{out}"
+        );
+        assert!(
+            lines[2].contains("uplink0") && !lines[2].contains("10.0.2.100"),
+            "{out}"
+        );
+        assert_eq!(lines[3], "ok", "{out}");
+        assert!(
+            lines[4].starts_with("pasta (the kernel lacks packet queues "),
+            "{out}"
+        );
+        assert!(lines[5].contains("10.0.2.100/24"), "{out}");
     }
 
     #[test]
