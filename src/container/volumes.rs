@@ -119,9 +119,13 @@ pub fn list(engine: &Engine, filters: &Filters) -> Result<Vec<Volume>> {
 /// Removes a volume that no container has.
 pub fn remove(engine: &Engine, name: &str) -> Result<()> {
     super::sweep::sweep(engine);
+    remove_unused(engine, name, &mut Users::default())
+}
+
+fn remove_unused(engine: &Engine, name: &str, users: &mut Users) -> Result<()> {
     let held = volume::hold(&engine.paths, name)?;
     let sign = Entry::add(&engine.paths.monitors(), Role::Starter).ok();
-    let gone = users::hide_unused(&engine.paths, &held)?;
+    let gone = users::hide_unused(&engine.paths, &held, users)?;
     drop(held);
     let done = destroy(engine, &[gone]);
     if done.is_err() {
@@ -195,8 +199,8 @@ pub struct Pruned {
 /// Removes the volumes that no container has: the anonymous ones, or all.
 pub fn prune(engine: &Engine, filters: &PruneFilters) -> Result<Pruned> {
     super::sweep::sweep(engine);
-    let users = Users::read(&engine.paths)?;
-    if let Some(damaged) = users.damaged {
+    let mut users = Users::read(&engine.paths)?;
+    if let Some(damaged) = users.damaged.take() {
         return Err(damaged.within("cannot tell which volumes are used"));
     }
     let mut unused = volume::all(&engine.paths)?;
@@ -208,7 +212,7 @@ pub fn prune(engine: &Engine, filters: &PruneFilters) -> Result<Pruned> {
     let sizes = measure(engine, &unused)?;
     let mut pruned = Pruned::default();
     for (Volume { name, .. }, bytes) in unused.into_iter().zip(sizes) {
-        match remove(engine, &name) {
+        match remove_unused(engine, &name, &mut users) {
             Ok(()) => {
                 pruned.reclaimed += bytes;
                 pruned.names.push(name);

@@ -5,13 +5,15 @@ use crate::error::{Error, Kind, Result};
 use crate::paths::Paths;
 use crate::record::container::{Container, MountPoint};
 use crate::record::{containers, mount};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 /// The IDs of the containers that have a volume, running or not, by its name.
 #[derive(Debug, Default)]
 pub struct Users {
     by_name: HashMap<String, Vec<String>>,
+    /// The containers that have been read: what one has never changes.
+    known: HashSet<String>,
     /// A container whose record cannot be read: what it has is not known.
     pub damaged: Option<Error>,
 }
@@ -20,20 +22,28 @@ impl Users {
     /// Reads the records of all containers.
     pub fn read(paths: &Paths) -> Result<Self> {
         let mut users = Self::default();
+        users.refresh(paths)?;
+        Ok(users)
+    }
+
+    /// Adds the containers that have come since.
+    pub fn refresh(&mut self, paths: &Paths) -> Result<()> {
         for id in containers::ids(paths)? {
-            let container = match containers::config(paths, &id) {
-                Err(e) if e.kind() == Kind::NotFound => continue,
-                Err(e) => {
-                    users.damaged = Some(e);
-                    continue;
+            if self.known.contains(&id) {
+                continue;
+            }
+            match containers::config(paths, &id) {
+                Err(e) if e.kind() == Kind::NotFound => {}
+                Err(e) => self.damaged = Some(e),
+                Ok(container) => {
+                    for name in names(&container) {
+                        self.by_name.entry(name).or_default().push(id.clone());
+                    }
+                    self.known.insert(id);
                 }
-                Ok(container) => container,
-            };
-            for name in names(&container) {
-                users.by_name.entry(name).or_default().push(id.clone());
             }
         }
-        Ok(users)
+        Ok(())
     }
 
     pub fn of(&self, name: &str) -> &[String] {
@@ -59,8 +69,9 @@ fn of(container: &Container, wanted: impl Fn(&MountPoint) -> bool) -> Vec<String
 
 /// Takes the volume out of sight if nobody uses it. What is to be given to
 /// [`super::destroy`].
-pub fn hide_unused(paths: &Paths, held: &Held) -> Result<PathBuf> {
-    let users = Users::read(paths)?;
+pub fn hide_unused(paths: &Paths, held: &Held, users: &mut Users) -> Result<PathBuf> {
+    // Who came before the volume was held is there, who comes now waits for it.
+    users.refresh(paths)?;
     match users.of(&held.name) {
         [] => super::hide(paths, held),
         ids => Err(Error::conflict(format!(
@@ -76,9 +87,10 @@ pub fn hide_unused(paths: &Paths, held: &Held) -> Result<PathBuf> {
 /// `volume prune` removes it.
 pub fn hide_anonymous(paths: &Paths, container: &Container) -> Vec<PathBuf> {
     let names = of(container, |point| point.anonymous);
+    let mut users = Users::default();
     let hidden = names.into_iter().filter_map(|name| {
         let held = super::hold(paths, &name).ok()?;
-        hide_unused(paths, &held).ok()
+        hide_unused(paths, &held, &mut users).ok()
     });
     hidden.collect()
 }
