@@ -4,6 +4,7 @@
 
 mod architecture;
 mod attach;
+mod build;
 mod cli;
 mod docker;
 mod exec;

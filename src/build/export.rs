@@ -1,7 +1,7 @@
 //! The image of a stage that is done: its documents in the store, and its
 //! names. The same chain makes the same documents.
 
-use super::exec::chain::Chain;
+use super::exec::chain::{Chain, dated};
 use super::plan::Stage;
 use super::plan::settings::{History, Settings};
 use crate::engine::Engine;
@@ -12,7 +12,6 @@ use crate::image::{Compression, Digest, Draft, Reference};
 use crate::store::Merged;
 use crate::store::pack::{Options, pack, unwritten};
 use crate::store::unpack::{self, Privilege};
-use crate::text::time;
 use crate::userns::task;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -45,9 +44,7 @@ pub fn write(engine: &Engine, stage: &Stage, chain: &Chain, epoch: Option<i64>) 
 /// depends on when the settings were read.
 fn date(settings: &mut Settings, chain: &Chain, epoch: Option<i64>) {
     let base = settings.history.len() - chain.outcomes.len();
-    let epoch = epoch.map(|seconds| {
-        time::rfc3339(jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
-    });
+    let epoch = epoch.map(dated);
     let first = chain
         .outcomes
         .iter()

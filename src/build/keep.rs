@@ -141,6 +141,10 @@ pub fn prune(engine: &Engine, pruning: &Pruning) -> Result<(Vec<Record>, u64)> {
             gone.push(record);
         }
     }
+    if pruning.until.is_none() && pruning.keep == 0 {
+        // They only save time.
+        let _ = std::fs::remove_dir_all(engine.paths.build().join("hashes"));
+    }
     // What leads to a step that is no more leads nowhere.
     let store = engine.store()?;
     for step in store.kept_steps()? {

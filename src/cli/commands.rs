@@ -1,6 +1,9 @@
 //! The table of commands. A command is added by its row here and a module;
 //! help, completion and manual pages follow.
 
+use super::build::builders::{
+    InspectArgs as BuilderInspectArgs, LsArgs as BuilderLsArgs, VersionArgs as BuilderVersionArgs,
+};
 use super::build::command::BuildArgs;
 use super::build::prune::{DuArgs, PruneArgs as BuildPruneArgs};
 use super::container::attach::AttachArgs;
@@ -230,6 +233,13 @@ pub static COMMANDS: &[Entry] = &[
         &["builder prune", "buildx prune"],
         &[""],
         "Remove build cache",
+    ),
+    Entry::of::<BuilderLsArgs>(&["buildx ls"], &[""], "List builders"),
+    Entry::of::<BuilderInspectArgs>(&["buildx inspect"], &["[NAME]"], "Inspect the builder"),
+    Entry::of::<BuilderVersionArgs>(
+        &["buildx version"],
+        &[""],
+        "Show the version of what builds",
     ),
     Entry::of::<DuArgs>(&["buildx du"], &[""], "Show how much disk builds take"),
     Entry::of::<ImageLsArgs>(

@@ -163,6 +163,37 @@ const ABSENT: [(&str, &str); 10] = [
 ];
 const SWARM: &str = "swarms are not supported: containers run on this machine";
 
+/// The same below `buildx`.
+const ABSENT_OF_BUILDX: [(&str, &str); 14] = [
+    (
+        "bake",
+        "files of builds are not read yet; `build` does one at a time",
+    ),
+    ("create", ONE_BUILDER),
+    (
+        "debug",
+        "a failed step's log is shown in full; there is no shell in it",
+    ),
+    ("dial-stdio", ONE_BUILDER),
+    ("diskusage", "it is called `buildx du`"),
+    (
+        "f",
+        "files of builds are not read yet; `build` does one at a time",
+    ),
+    (
+        "history",
+        "past builds are not recorded; `buildx du` shows what they have kept",
+    ),
+    ("imagetools", "images of several platforms are not made yet"),
+    ("install", "`build` is this builder already"),
+    ("policy", "there are no policies"),
+    ("rm", ONE_BUILDER),
+    ("stop", "nothing runs when nothing is built"),
+    ("uninstall", "`build` is this builder already"),
+    ("use", ONE_BUILDER),
+];
+const ONE_BUILDER: &str = "there is one builder, this program, and nothing to choose";
+
 /// An unknown word: with `--help` the help of what stands above it, else an
 /// error that names the nearest known word.
 fn unknown(front: &Front, noun: &str, word: &str, rest: &[OsString]) -> Result<u8> {
@@ -180,7 +211,12 @@ fn unknown(front: &Front, noun: &str, word: &str, rest: &[OsString]) -> Result<u
         "{program}: unknown command: {full} {}\n",
         crate::text::escape::visible(word)
     );
-    if let Some((_, why)) = ABSENT.iter().find(|(w, _)| noun.is_empty() && *w == word) {
+    let absent: &[(&str, &str)] = match noun {
+        "" => &ABSENT,
+        "buildx" => &ABSENT_OF_BUILDX,
+        _ => &[],
+    };
+    if let Some((_, why)) = absent.iter().find(|(w, _)| *w == word) {
         text.push_str(&format!("hint: {why}\n"));
     } else if let Some(near) = nearest(noun, word) {
         text.push_str(&format!("hint: did you mean `{program} {near}`?\n"));

@@ -16,8 +16,14 @@ use std::path::{Path, PathBuf};
 /// Removes the container; with `force` it is killed first. With `volumes` its
 /// anonymous volumes go, too, as they always do with `--rm`.
 pub fn remove(engine: &Engine, wanted: &str, force: bool, volumes: bool) -> Result<()> {
-    let paths = &engine.paths;
     super::sweep::sweep(engine);
+    remove_alone(engine, wanted, force, volumes)
+}
+
+/// The same without a look at what others have left: for the containers of a
+/// build, which are not all that the list of monitors is about.
+pub fn remove_alone(engine: &Engine, wanted: &str, force: bool, volumes: bool) -> Result<()> {
+    let paths = &engine.paths;
     let id = containers::find(paths, wanted)?;
     if force {
         kill_now(engine, &id)?;

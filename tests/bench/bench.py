@@ -316,6 +316,67 @@ def outside(box):
     yield Scenario("outside, one connect", 3, lambda e: connects(e, box, 1, 1), unit="us")
 
 
+STEPS = """FROM {box}
+ENV A=1 B=2
+WORKDIR /app
+COPY few/ /app/few/
+RUN echo one >one && busybox mkdir -p d/1 d/2
+RUN for i in 1 2 3 4 5 6 7 8 9; do echo $i >d/1/$i; done
+COPY tree/ /app/tree/
+RUN cat tree/0/* >all
+RUN busybox rm d/1/1 && busybox cp all all2
+LABEL x=y
+RUN busybox find /app -type f >list
+CMD ["sh", "-c", "cat /app/list"]
+"""
+NOTHING = "FROM {box}\n" + "RUN true\n" * 10
+FILES = "FROM {box}\nCOPY . /all\n"
+STAGES = """FROM {box} AS a
+RUN sleep 5; echo a >/a
+FROM {box} AS b
+RUN sleep 5; echo b >/b
+FROM {box}
+COPY --from=a /a /
+COPY --from=b /b /
+"""
+
+
+def context(root, name, dockerfile, directories=0, each=0, size=1000):
+    """A directory to build in."""
+    path = root / name
+    if not path.exists():
+        (path / "few").mkdir(parents=True)
+        (path / "few/a").write_text("a\n")
+        for d in range(directories):
+            (path / f"tree/{d}").mkdir(parents=True)
+            for f in range(each):
+                (path / f"tree/{d}/{f}").write_text(f"{d} {f}\n" * size)
+        (path / "Dockerfile").write_text(dockerfile)
+    return path
+
+
+def builds(box, root):
+    steps, nothing, files, stages = (text.format(box=box) for text in (STEPS, NOTHING, FILES, STAGES))
+    twelve = context(root, "twelve", steps, 10, 30)
+    many = context(root, "many", files, 100, 100, 10)
+
+    def build(engine, path, *options):
+        return engine.time("build", "-q", *options, "-t", f"bench-{path.name}", str(path))
+
+    def changed(engine):
+        (many / "tree/50/50").write_text(f"{time.time_ns()}\n")
+        return build(engine, many)
+
+    yield Scenario("build 12 steps, cold", 5, lambda e: build(e, twelve, "--no-cache"))
+    yield Scenario("build 12 steps, cached", 30, lambda e: build(e, twelve), lambda e: build(e, twelve))
+    yield Scenario("build, each of 10 empty RUN", 5,
+                   lambda e: build(e, context(root, "nothing", nothing), "--no-cache") / 10)
+    yield Scenario("build, 10,000 files, cached", 10, lambda e: build(e, many), lambda e: build(e, many))
+    yield Scenario("build, 10,000 files, one changed", 5, changed, lambda e: build(e, many))
+    yield Scenario("build, two stages of 5 s", 1,
+                   lambda e: build(e, context(root, "stages", stages), "--no-cache"))
+
+
 def scenarios(registry, root):
     box, none = f"{registry}/box:latest", ("--network", "none")
 
@@ -341,6 +402,7 @@ def scenarios(registry, root):
     yield Scenario("inspect IMAGE", 30, lambda e: e.time("inspect", box))
     yield Scenario("20 run --rm at once", 5,
                    lambda e: together(e, 20, "run", "--rm", *none, box, "true"))
+    yield from builds(box, root)
     yield Scenario("memory per idle container", 1, lambda e: ten_monitors(e, box), unit="KiB PSS")
     yield Scenario("200 MB of lines into the log", 3, lambda e: write_log(e, box, root / "lines"))
     yield Scenario("200 MB of lines read back", 3, lambda e: e.time("logs", "bench-log"),

@@ -3,7 +3,7 @@
 //! says what the files look like and how they are recorded.
 
 mod cases;
-mod daemon;
+pub mod daemon;
 mod shape;
 
 use crate::support::env::{Output, run};

@@ -101,7 +101,8 @@ fn prune_takes_containers_and_then_images() {
         "WARNING! This will remove:\n  - all stopped containers\n  \
          - all networks not used by at least one container\n  \
          - all anonymous volumes not used by at least one container\n  \
-         - all images without at least one container associated to them\n\n  \
+         - all images without at least one container associated to them\n  \
+         - all build cache\n\n  \
          Items to be pruned will be filtered with:\n  - label=a=b\n\n\
          Are you sure you want to continue? [y/N] "
     );
@@ -109,7 +110,8 @@ fn prune_takes_containers_and_then_images() {
     assert_eq!(
         asked.text(),
         "WARNING! This will remove:\n  - all stopped containers\n  \
-         - all networks not used by at least one container\n  - all dangling images\n\n\
+         - all networks not used by at least one container\n  \
+         - all dangling images\n  - unused build cache\n\n\
          Are you sure you want to continue? [y/N] "
     );
     let nothing = ["system", "prune", "-f", "--filter", "label=other"];

@@ -104,3 +104,9 @@ impl Chain {
         self.done += 1;
     }
 }
+
+/// Seconds since 1970 as a document has them.
+pub fn dated(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds);
+    time.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}

@@ -14,7 +14,7 @@ use crate::fs::replace::Durability;
 use crate::monitor::protocol::{self, Attach, Kind};
 use crate::record::container::{Config, Container, HostConfig, LogConfig, State, VERSION};
 use crate::record::containers::{self, New};
-use crate::store::{Source, StepLayer};
+use crate::store::StepLayer;
 use crate::sys::procfs::Process;
 use crate::sys::signal;
 use crate::text::{id, time};
@@ -42,24 +42,23 @@ pub fn run(
         starter: Some(Process::me()),
         ..State::default()
     };
-    let lock = New::begin(paths, &container.id)?.finish(&container, &state, Durability::Fast)?;
+    // Nobody else knows of it: its lock is not needed.
+    drop(New::begin(paths, &container.id)?.finish(&container, &state, Durability::Fast)?);
     let mut prepared: Prepared = mounts::prepare(build, chain, run, &dir, layers)?;
     // Not in the record: some of it is secret.
     container.config.env.append(&mut prepared.env);
     let mounts = std::mem::take(&mut prepared.steps);
     let status = start_and_wait(build, &container, state, mounts, log).inspect_err(|_| {
-        let _ = remove::remove(build.steps, &container.id, true, true);
+        let _ = remove::remove_alone(build.steps, &container.id, true, true);
     })?;
-    drop(lock);
     if status != 0 {
-        let _ = remove::remove(build.steps, &container.id, true, true);
+        let _ = remove::remove_alone(build.steps, &container.id, true, true);
         return Err(unsuccessful(run, status));
     }
-    let store = build.engine.store()?;
     let upper = dir.join("upper");
     let made = task::run(&build.engine.paths, || {
         points::remove(&upper, &prepared.points)?;
-        let layer = store.add_layer(Source::Moved(&upper))?;
+        let layer = super::files::layer(build, &upper)?;
         // The rest of the step, as those who own it.
         containers::destroy(&containers::hide(paths, &container.id, "")?)?;
         Ok(layer)

@@ -6,6 +6,7 @@ use super::add::{self, Fetched};
 use super::chain::Chain;
 use super::key;
 use super::rootfs::{self, Rootless, Scratch};
+use crate::build::files::clamp;
 use crate::build::files::copy::{Chmod, Manner, Target};
 use crate::build::files::hash;
 use crate::build::files::hashes::Hashes;
@@ -170,14 +171,19 @@ fn put(
     finish(build, &scratch, root)
 }
 
+/// Packs what a step has written; as root of U.
+pub fn layer(build: &Build<'_>, upper: &Path) -> Result<NewLayer> {
+    if let Some(epoch) = build.options.epoch {
+        clamp::clamp(upper, epoch)?;
+    }
+    build.engine.store()?.add_layer(Source::Moved(upper))
+}
+
 /// Unmounts and packs.
 fn finish(build: &Build<'_>, scratch: &Scratch, root: OwnedFd) -> Result<Done> {
     drop(root);
     crate::runtime::fuse::stop(&scratch.dir);
-    let new = build
-        .engine
-        .store()?
-        .add_layer(Source::Moved(&scratch.upper()))?;
+    let new = layer(build, &scratch.upper())?;
     remove(&scratch.dir)?;
     Ok(Done {
         key: None,

@@ -46,7 +46,14 @@ impl Key {
 }
 
 /// A RUN; `sources` are the keys of what its mounts show, in their order.
-pub fn run(parent: &str, run: &Run, sources: &[String], network: &str, hosts: &[String]) -> String {
+pub fn run(
+    parent: &str,
+    run: &Run,
+    sources: &[String],
+    network: &str,
+    hosts: &[String],
+    epoch: Option<i64>,
+) -> String {
     let mut key = Key::new("run");
     key.field(parent).list(&run.words);
     if let Some(script) = &run.script {
@@ -62,7 +69,7 @@ pub fn run(parent: &str, run: &Run, sources: &[String], network: &str, hosts: &[
     for mount in &run.mounts {
         key.field(described(mount));
     }
-    key.list(sources);
+    key.list(sources).field(format!("{epoch:?}"));
     key.finish()
 }
 

@@ -3,7 +3,7 @@
 //! has to be done on, a worker goes on in the same way.
 
 use super::add;
-use super::chain::Chain;
+use super::chain::{self, Chain};
 use super::files::{self, Content};
 use super::wire::{self, End, Failure, Packet, Told};
 use super::{Build, command, key};
@@ -281,6 +281,7 @@ impl<'a> Walk<'a> {
             &sources,
             network,
             &self.build.options.extra_hosts,
+            self.build.options.epoch,
         ))
     }
 
@@ -324,7 +325,7 @@ impl<'a> Walk<'a> {
         let made = CachedStep {
             layer,
             created: match self.build.options.epoch {
-                Some(seconds) => epoch(seconds),
+                Some(seconds) => chain::dated(seconds),
                 None => time::now(),
             },
             text: step.text.clone(),
@@ -447,11 +448,6 @@ impl<'a> Walk<'a> {
             .ok_or_else(|| Error::internal("a copy has no key"))?;
         Ok((key, done.cached.map_or(Ok(done.layer), Err)))
     }
-}
-
-fn epoch(seconds: i64) -> String {
-    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    time::rfc3339(time)
 }
 
 /// Stages whose files a step takes.

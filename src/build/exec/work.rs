@@ -8,12 +8,14 @@ use crate::error::{Context, Result};
 use crate::record::containers;
 use crate::sys::procfs::Process;
 use crate::userns::task;
+use std::cell::Cell;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub struct Work {
     pub steps: Engine,
     dir: PathBuf,
+    begun: Cell<bool>,
 }
 
 impl Work {
@@ -27,11 +29,18 @@ impl Work {
         Self {
             dir: steps.paths.containers(),
             steps,
+            begun: Cell::new(false),
         }
+    }
+
+    /// Whether there was anything to do.
+    pub fn has_begun(&self) -> bool {
+        self.begun.get()
     }
 
     /// Makes it; nothing is there before there is something to do.
     pub fn begin(&self) -> Result<()> {
+        self.begun.set(true);
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -76,7 +85,7 @@ fn clear(steps: &Engine, dir: &Path) -> Result<()> {
     }
     // Their monitors kill them when the worker has gone; that may be just now.
     for id in containers::ids(&steps.paths)? {
-        let _ = remove::remove(steps, &id, true, true);
+        let _ = remove::remove_alone(steps, &id, true, true);
     }
     let _ = std::fs::remove_dir_all(steps.paths.run_container("x").parent().unwrap_or(dir));
     if std::fs::remove_dir(dir).is_ok() {

@@ -245,6 +245,8 @@ struct Copier<'a> {
 
 impl Copier<'_> {
     fn source(&mut self, one: &Selected, target: &str) -> Result<()> {
+        // Names are of one file only within one source, as with BuildKit.
+        self.links.clear();
         let target = match self.to.manner.parents {
             true => self.with_parents(one, target)?,
             false => target.to_string(),

@@ -2,6 +2,7 @@
 //! them (`ignore`, `pattern`, `select`), what they are worth (`hash`), and
 //! copying them (`copy`). Every path is opened beneath a directory descriptor.
 
+pub mod clamp;
 pub mod copy;
 pub mod hash;
 pub mod hashes;

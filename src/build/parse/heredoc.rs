@@ -34,6 +34,9 @@ impl Heredoc {
         if rest.is_empty() || rest.contains('<') {
             return None;
         }
+        if words::quoted_words(rest)?.len() != 1 {
+            return None;
+        }
         // Quotes in the name say that the data are not to be looked into.
         let name = words::unquoted(rest)?;
         if name.is_empty() {
@@ -90,6 +93,8 @@ mod tests {
             ("a<<EOF", None),
             ("<<''", None),
             ("<<'x", None),
+            ("<<EOF cat", None),
+            ("<<EOF\tx", None),
             ("EOF", None),
         ] {
             let found = Heredoc::of_word(word);

@@ -58,12 +58,22 @@ impl Global {
 #[derive(Debug, Clone, Default)]
 pub struct Local {
     declared: Vec<(String, Option<String>)>,
+    /// Those that no ENV has come after.
+    shown: BTreeSet<String>,
 }
 
 impl Local {
     pub fn set(&mut self, name: &str, value: Option<String>) {
         self.declared.retain(|(known, _)| known != name);
+        if value.is_some() {
+            self.shown.insert(name.to_string());
+        }
         self.declared.push((name.to_string(), value));
+    }
+
+    /// An ENV of this name comes after it.
+    pub fn hide(&mut self, name: &str) {
+        self.shown.remove(name);
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -71,8 +81,18 @@ impl Local {
     }
 
     pub fn value(&self, name: &str) -> Option<&str> {
-        let found = self.declared.iter().find(|(known, _)| known == name);
-        found.and_then(|(_, value)| value.as_deref())
+        let mut seen = self.seen();
+        seen.find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Those that count, with their values.
+    fn seen(&self) -> impl Iterator<Item = (&str, &str)> {
+        let seen = self
+            .declared
+            .iter()
+            .filter(|(name, _)| self.shown.contains(name));
+        seen.filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)))
     }
 
     /// Those that have a value, but for the proxies: what the history shows.
@@ -85,12 +105,10 @@ impl Local {
     }
 }
 
-/// What a variable is in a stage: ENV before ARG.
+/// What a variable is in a stage: of ARG and ENV the later one.
 pub fn lookup(settings: &Settings, local: &Local, name: &str) -> Option<String> {
-    settings
-        .env(name)
-        .or_else(|| local.value(name))
-        .map(str::to_string)
+    let found = local.value(name).or_else(|| settings.env(name));
+    found.map(str::to_string)
 }
 
 /// The environment of a RUN, and the names that no key depends on.
@@ -105,13 +123,11 @@ pub fn environment(
             .any(|v| v.split_once('=').is_some_and(|(n, _)| n == name))
     };
     let mut unkeyed = BTreeSet::new();
-    for (name, value) in &local.declared {
-        if let Some(value) = value.as_ref().filter(|_| !has(&env, name)) {
-            env.push(format!("{name}={value}"));
-            if PROXIES.contains(&name.as_str()) {
-                unkeyed.insert(name.clone());
-            }
+    for (name, value) in local.seen() {
+        if PROXIES.contains(&name) && !has(&env, name) {
+            unkeyed.insert(name.to_string());
         }
+        super::settings::set(&mut env, name, value);
     }
     for (name, value) in &request.arguments {
         if PROXIES.contains(&name.as_str()) && !has(&env, name) {

@@ -64,6 +64,7 @@ impl<'p, 'a> Evaluation<'p, 'a> {
                 let pairs = self.pairs(one, pairs)?;
                 for (name, value) in &pairs {
                     self.settings.set_env(name, value);
+                    self.local.hide(name);
                 }
                 self.setting(one, &format!("ENV {}", assignments(&pairs)));
                 Ok(())

@@ -134,7 +134,7 @@ fn arguments_have_scopes() {
 }
 
 #[test]
-fn env_wins_and_proxies_are_silent() {
+fn proxies_are_silent() {
     let (plan, _) = plan_with(
         "FROM a\nARG A=1\nENV A=2\nRUN x\n",
         &request(&["A=3", "http_proxy=http://p"]),
@@ -148,6 +148,18 @@ fn env_wins_and_proxies_are_silent() {
     assert!(run.unkeyed.contains("http_proxy"));
     let history = format!("{:?}", plan.target().settings.history);
     assert!(!history.contains("http://p") && plan.unused_arguments.is_empty());
+}
+
+#[test]
+fn of_arg_and_env_the_later_one_counts() {
+    let env = |text: &str| {
+        let (plan, _) = plan_with(text, &request(&["A=given"])).unwrap();
+        let found = runs(&plan)[0].env.iter().find(|v| v.starts_with("A="));
+        found.cloned().unwrap()
+    };
+    assert_eq!(env("FROM a\nENV A=env\nARG A\nRUN x\n"), "A=given");
+    assert_eq!(env("FROM a\nARG A\nENV A=$A-env\nRUN x\n"), "A=given-env");
+    assert_eq!(env("FROM a\nARG A\nENV A=env\nARG A=x\nRUN x\n"), "A=given");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Where a build's files and its Dockerfile come from: a directory, an archive
 //! or a Dockerfile on standard input, or a URL.
 
-use super::fields::refused;
+use super::git::{self, Repository};
 use crate::build::exec::add;
 use crate::build::exec::work::Work;
 use crate::build::files::ignore::{self, Ignore};
@@ -34,9 +34,7 @@ pub struct Loaded {
 /// Loads the context `place` with the Dockerfile that `-f` names.
 pub fn load(engine: &Engine, work: &Work, place: &str, file: Option<&str>) -> Result<Loaded> {
     if add::is_git(place) || place.starts_with("github.com/") {
-        return Err(
-            refused("a git repository as build context").hint("clone it, and build the directory")
-        );
+        return of_repository(work, place, file);
     }
     if place == "-" {
         if file == Some("-") {
@@ -73,6 +71,48 @@ pub fn load(engine: &Engine, work: &Work, place: &str, file: Option<&str>) -> Re
             "unable to prepare context: path {place:?} not found"
         ))),
     }
+}
+
+fn of_repository(work: &Work, place: &str, file: Option<&str>) -> Result<Loaded> {
+    let repository = Repository::parse(place)?;
+    work.begin()?;
+    let root = work.steps.paths.containers().join("repository");
+    std::fs::create_dir(&root)
+        .context(|| format!("cannot make directory \"{}\"", root.display()))?;
+    repository.fetch(&root)?;
+    let hidden = root.join(".git");
+    std::fs::remove_dir_all(&hidden).context(|| "cannot remove the repository's own files")?;
+    let dir = git::directory(&root, &repository.directory)?;
+    below(&dir, file)
+}
+
+/// A context that was fetched: everything of it is beneath `dir`.
+fn below(dir: &Path, file: Option<&str>) -> Result<Loaded> {
+    let tree = Tree::open(dir, Ignore::default())?;
+    let (dockerfile, name) = in_tree(&tree, file)?;
+    let ignore = ignore_in(&tree, &name)?;
+    Ok(Loaded {
+        tree: Some(Tree::open(dir, ignore)?),
+        dir: None,
+        dockerfile,
+        name,
+    })
+}
+
+/// The ignore file of a context that was fetched, beneath it.
+fn ignore_in(tree: &Tree, dockerfile: &str) -> Result<Ignore> {
+    for name in [format!("{dockerfile}.dockerignore"), ".dockerignore".into()] {
+        let Ok(path) = tree.canonical(name.trim_start_matches('/').as_bytes()) else {
+            continue;
+        };
+        let mut text = Vec::new();
+        tree.file(&path)?
+            .take(ignore::MAX_FILE)
+            .read_to_end(&mut text)
+            .context(|| format!("cannot read {name}"))?;
+        return Ignore::parse(&text).map_err(|e| e.within(name));
+    }
+    Ok(Ignore::default())
 }
 
 /// A file without a name.
@@ -184,16 +224,8 @@ fn ignore_of(dir: &Path, dockerfile: Option<&Path>) -> Result<Ignore> {
             return Ignore::parse(&text).map_err(|e| e.within(Path::new(&beside).display()));
         }
     }
-    let tree = Tree::open(dir, Ignore::default())?;
-    let Ok(path) = tree.canonical(b".dockerignore") else {
-        return Ok(Ignore::default());
-    };
-    let mut text = Vec::new();
-    tree.file(&path)?
-        .take(ignore::MAX_FILE)
-        .read_to_end(&mut text)
-        .context(|| "cannot read .dockerignore")?;
-    Ignore::parse(&text).map_err(|e| e.within(".dockerignore"))
+    // With no name in front it is the context's own.
+    ignore_in(&Tree::open(dir, Ignore::default())?, "")
 }
 
 /// An archive with a context, or else a Dockerfile.
@@ -245,13 +277,5 @@ fn of_stream(
         .map(drop)
     })
     .map_err(|e| e.within("cannot unpack the build context"))?;
-    let tree = Tree::open(&dir, Ignore::default())?;
-    let (dockerfile, name) = in_tree(&tree, file)?;
-    let ignore = ignore_of(&dir, Some(&dir.join(&name)))?;
-    Ok(Loaded {
-        tree: Some(Tree::open(&dir, ignore)?),
-        dir: None,
-        dockerfile,
-        name,
-    })
+    below(&dir, file)
 }

@@ -1,9 +1,12 @@
 //! Commands about building images.
 
 mod bases;
+pub mod builders;
 pub mod command;
 mod context;
 mod fields;
+mod git;
+mod job;
 mod json;
 mod plain;
 pub mod prune;

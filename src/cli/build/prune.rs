@@ -75,6 +75,12 @@ fn until(filters: &[(String, String)]) -> Result<Option<Duration>> {
     Ok(found)
 }
 
+/// What the filters of `system prune` say about the age of what builds have
+/// kept; `None`: they speak of what it does not have.
+pub fn until_of(filters: &[(String, String)]) -> Option<Option<Duration>> {
+    until(filters).ok()
+}
+
 #[derive(clap::Args)]
 pub struct DuArgs {
     /// Provide a more verbose output

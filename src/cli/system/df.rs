@@ -1,5 +1,6 @@
 //! `wherry system df`.
 
+use crate::build::keep::{self, Record};
 use crate::cli::container::ps;
 use crate::cli::image::ls;
 use crate::cli::volume::ls as volume_ls;
@@ -10,7 +11,7 @@ use crate::error::Result;
 use crate::output::list::{Field, Format, Row, document};
 use crate::output::template::Template;
 use crate::text::escape::visible;
-use crate::text::size;
+use crate::text::{id, size, time};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -33,9 +34,8 @@ const IMAGES: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.
 const CONTAINERS: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t\
 {{.RunningFor}}\t{{.Status}}\t{{.Names}}";
 const VOLUMES: &str = "{{.Name}}\t{{.Links}}\t{{.Size}}";
-/// There is no build cache.
-const REST: &str = "\nBuild cache usage: 0B\n\n\
-CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n";
+const CACHE: &str = "{{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t{{.LastUsedSince}}\t\
+{{.UsageCount}}\t{{.Shared}}";
 
 impl Verb for DfArgs {
     fn run(self, _front: &Front) -> Result<u8> {
@@ -45,7 +45,8 @@ impl Verb for DfArgs {
             false => {
                 let format = Format::parse(format, TABLE, RAW)
                     .map_err(|e| e.within("template parsing error"))?;
-                let rows = summary(&disk::measure(&Engine::open()?)?);
+                let engine = Engine::open()?;
+                let rows = summary(&disk::measure(&engine)?, &keep::records(&engine)?);
                 format
                     .render(&rows, stdout::is_terminal())
                     .map_err(|e| e.within("template parsing error"))?
@@ -68,6 +69,7 @@ fn verbose(format: &str) -> Result<String> {
         .map_err(|e| e.within("template parsing error"))?;
     let engine = Engine::open()?;
     let used = disk::measure(&engine)?;
+    let cache: Vec<Kept> = keep::records(&engine)?.into_iter().map(Kept).collect();
     let now = Timestamp::now();
     let whole = template.is_some();
     let images: Vec<ls::Line> = used
@@ -93,17 +95,19 @@ fn verbose(format: &str) -> Result<String> {
         let escape = stdout::is_terminal();
         return Ok(format!(
             "Images space usage:\n\n{}\nContainers space usage:\n\n{}\n\
-             Local Volumes space usage:\n\n{}{REST}",
+             Local Volumes space usage:\n\n{}\nBuild cache usage: {}\n\n{}",
             Format::parse("", IMAGES, "")?.render(&images, escape)?,
             Format::parse("", CONTAINERS, "")?.render(&containers, escape)?,
             Format::parse("", VOLUMES, "")?.render(&volumes, escape)?,
+            size::decimal4(cache.iter().map(|kept| kept.0.size).sum()),
+            Format::parse("", CACHE, "")?.render(&cache, escape)?,
         ));
     };
     let all = json!({
         "Images": images.iter().map(document).collect::<Value>(),
         "Containers": containers.iter().map(document).collect::<Value>(),
         "Volumes": volumes.iter().map(document).collect::<Value>(),
-        "BuildCache": [],
+        "BuildCache": cache.iter().map(document).collect::<Value>(),
     });
     let text = template
         .render(&all)
@@ -120,7 +124,62 @@ struct Sort {
     reclaimable: u64,
 }
 
-fn summary(used: &DiskUse) -> [Sort; 4] {
+/// A row about what a build has kept.
+struct Kept(Record);
+
+impl Row for Kept {
+    const TYPE: &'static str = "*formatter.buildCacheContext";
+    const FIELDS: &'static [Field<Self>] = &[
+        Field {
+            name: "ID",
+            header: "CACHE ID",
+            get: |kept| id::short(&kept.0.id).into(),
+        },
+        Field {
+            name: "CacheType",
+            header: "CACHE TYPE",
+            get: |kept| kept.0.kind.into(),
+        },
+        Field {
+            name: "Size",
+            header: "SIZE",
+            get: |kept| size::decimal4(kept.0.size).into(),
+        },
+        Field {
+            name: "CreatedSince",
+            header: "CREATED",
+            get: |kept| since(time::parse(&kept.0.created)).into(),
+        },
+        Field {
+            name: "LastUsedSince",
+            header: "LAST USED",
+            get: |kept| since(Timestamp::try_from(kept.0.used).ok()).into(),
+        },
+        // How often is not counted.
+        Field {
+            name: "UsageCount",
+            header: "USAGE",
+            get: |_| "1".into(),
+        },
+        Field {
+            name: "Shared",
+            header: "SHARED",
+            get: |kept| kept.0.shared.to_string().into(),
+        },
+        Field {
+            name: "Description",
+            header: "DESCRIPTION",
+            get: |kept| kept.0.text.clone().into(),
+        },
+    ];
+}
+
+fn since(then: Option<Timestamp>) -> String {
+    then.map_or_else(String::new, |then| time::ago(then, Timestamp::now()))
+}
+
+fn summary(used: &DiskUse, cache: &[Record]) -> [Sort; 4] {
+    let own: u64 = cache.iter().filter(|r| !r.shared).map(|r| r.size).sum();
     let sort = |name, count, active, bytes, reclaimable| Sort {
         name,
         count,
@@ -153,7 +212,8 @@ fn summary(used: &DiskUse) -> [Sort; 4] {
             used.volumes.iter().map(|v| v.bytes).sum(),
             unused.map(|v| v.bytes).sum(),
         ),
-        sort("Build Cache", 0, 0, 0, 0),
+        // What images have, too, is counted there.
+        sort("Build Cache", cache.len(), 0, own, own),
     ]
 }
 

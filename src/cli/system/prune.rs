@@ -1,5 +1,7 @@
 //! `wherry system prune`.
 
+use crate::build::keep::{self, Pruning};
+use crate::cli::build::prune as build_prune;
 use crate::cli::image::prune as image_prune;
 use crate::cli::network::prune as network_prune;
 use crate::cli::volume::prune as volume_prune;
@@ -50,7 +52,19 @@ impl Verb for PruneArgs {
             Some(filters) => volumes::prune(&engine, &filters)?,
             None => Pruned::default(),
         };
+        let until = build_prune::until_of(&self.filter);
         let images = images::prune(&engine, self.all, self.filter)?;
+        let (cache, freed) = match until {
+            Some(until) => keep::prune(
+                &engine,
+                &Pruning {
+                    all: self.all,
+                    until,
+                    keep: 0,
+                },
+            )?,
+            None => (Vec::new(), 0),
+        };
         let mut out = String::new();
         if !containers.ids.is_empty() {
             out.push_str(&format!(
@@ -61,7 +75,14 @@ impl Verb for PruneArgs {
         out.push_str(&network_prune::deleted(&networks));
         out.push_str(&volume_prune::deleted(&volumes));
         out.push_str(&image_prune::deleted(&images));
-        let reclaimed = containers.reclaimed + volumes.reclaimed + images.freed;
+        if !cache.is_empty() {
+            let ids: Vec<&str> = cache.iter().map(|record| record.id.as_str()).collect();
+            out.push_str(&format!(
+                "Deleted build cache objects:\n{}\n\n",
+                ids.join("\n")
+            ));
+        }
+        let reclaimed = containers.reclaimed + volumes.reclaimed + images.freed + freed;
         let total = size::decimal4(reclaimed);
         out.push_str(&format!("Total reclaimed space: {total}\n"));
         stdout::print(&out)?;
@@ -81,6 +102,10 @@ impl PruneArgs {
         text.push_str(match self.all {
             true => "  - all images without at least one container associated to them\n",
             false => "  - all dangling images\n",
+        });
+        text.push_str(match self.all {
+            true => "  - all build cache\n",
+            false => "  - unused build cache\n",
         });
         if !self.filter.is_empty() {
             text.push_str("\n  Items to be pruned will be filtered with:\n");
