@@ -21,10 +21,9 @@ pub struct Built {
 }
 
 pub fn build(plan: &mut Plan, sync: &ChildEnd) -> Done<Built> {
-    // 1. The host's, while it is as it was and we are who we were: peers of
-    //    its mounts are only there before the root is made private, and only
-    //    the caller may be allowed to go where the sources are.
-    open_sources(plan)?;
+    // 1. Of the host what has to be opened while it is as it was and we are who
+    //    we were.
+    open_early(plan)?;
     mount::set_root_propagation(libc::MS_REC | libc::MS_PRIVATE).at(Step::Propagation)?;
     let root = root::attach(plan, sync)?;
     // 2. From here on only the container's own.
@@ -39,7 +38,22 @@ pub fn build(plan: &mut Plan, sync: &ChildEnd) -> Done<Built> {
         pts: None,
     };
     for (i, step) in plan.steps.iter().enumerate() {
-        let opened = plan.opened.get_mut(i).and_then(Option::take);
+        let mut opened = plan.opened.get_mut(i).and_then(Option::take);
+        match (step, &opened) {
+            (TreeStep::Mount(m), None) if !plan.becomes_root => {
+                match open_source(m, &mut opened, &plan.staging) {
+                    Err(_) if m.optional => {}
+                    other => other.item(Step::Tree, i)?,
+                }
+            }
+            // Anew, to have its place in the order.
+            (_, Some(early)) => {
+                if let Ok(copy) = mount::clone_tree(early.as_fd(), c"", true) {
+                    opened = Some(copy);
+                }
+            }
+            _ => {}
+        }
         take(step, opened, &mut built).item(Step::Tree, i)?;
     }
     Ok(built)
@@ -67,12 +81,25 @@ pub fn files(plan: &mut Plan) -> Done<OwnedFd> {
     Ok(root)
 }
 
-/// Detached copies of what is mounted from the host.
-fn open_sources(plan: &mut Plan) -> Done {
+/// Opens the sources that cannot wait for their turn: peers of the host's mounts
+/// are only there before the root is made private, only the caller may be allowed
+/// to go where a source is, and of an image a part is taken on the staging
+/// directory. The others come in order, as /proc/mounts shows them.
+fn open_early(plan: &mut Plan) -> Done {
     for (i, step) in plan.steps.iter().enumerate() {
         let (TreeStep::Mount(m), Some(opened)) = (step, plan.opened.get_mut(i)) else {
             continue;
         };
+        let private = m.propagation == libc::MS_PRIVATE;
+        let early = match m.source {
+            Source::New { .. } => false,
+            Source::Image { .. } => true,
+            Source::Detached(_) => plan.becomes_root,
+            Source::Host { .. } => plan.becomes_root || !private,
+        };
+        if !early {
+            continue;
+        }
         match open_source(m, opened, &plan.staging) {
             Err(_) if m.optional => {}
             other => other.item(Step::Tree, i)?,
