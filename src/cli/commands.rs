@@ -38,6 +38,11 @@ use super::image::rm::RmArgs as ImageRmArgs;
 use super::image::save::SaveArgs;
 use super::image::tag::TagArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs, NetworkInspectArgs};
+use super::manifest::annotate::AnnotateArgs;
+use super::manifest::create::CreateArgs as ManifestCreateArgs;
+use super::manifest::inspect::InspectArgs as ManifestInspectArgs;
+use super::manifest::push::PushArgs as ManifestPushArgs;
+use super::manifest::rm::RmArgs as ManifestRmArgs;
 use super::network::connect::{ConnectArgs, DisconnectArgs};
 use super::network::create::CreateArgs as NetworkCreateArgs;
 use super::network::ls::LsArgs as NetworkLsArgs;
@@ -86,6 +91,10 @@ pub static NOUNS: &[Noun] = &[
     Noun {
         name: "network",
         about: "Manage networks",
+    },
+    Noun {
+        name: "manifest",
+        about: "Manage image manifests and manifest lists",
     },
     Noun {
         name: "system",
@@ -321,6 +330,31 @@ pub static COMMANDS: &[Entry] = &[
         &["network rm", "network remove"],
         &["NETWORK [NETWORK...]"],
         "Remove one or more networks",
+    ),
+    Entry::of::<AnnotateArgs>(
+        &["manifest annotate"],
+        &["MANIFEST_LIST MANIFEST"],
+        "Add additional information to a local image manifest",
+    ),
+    Entry::of::<ManifestCreateArgs>(
+        &["manifest create"],
+        &["MANIFEST_LIST MANIFEST [MANIFEST...]"],
+        "Create a local manifest list for annotating and pushing to a registry",
+    ),
+    Entry::of::<ManifestInspectArgs>(
+        &["manifest inspect"],
+        &["[MANIFEST_LIST] MANIFEST"],
+        "Display an image manifest, or manifest list",
+    ),
+    Entry::of::<ManifestPushArgs>(
+        &["manifest push"],
+        &["MANIFEST_LIST"],
+        "Push a manifest list to a repository",
+    ),
+    Entry::of::<ManifestRmArgs>(
+        &["manifest rm"],
+        &["MANIFEST_LIST [MANIFEST_LIST...]"],
+        "Delete one or more manifest lists from local storage",
     ),
     Entry::of::<LoginArgs>(&["login"], &["[SERVER]"], "Authenticate to a registry"),
     Entry::of::<SearchArgs>(

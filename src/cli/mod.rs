@@ -17,6 +17,7 @@ mod help;
 mod image;
 mod input_file;
 pub mod inspect;
+mod manifest;
 mod network;
 mod output_file;
 mod parse;

@@ -3,6 +3,7 @@
 pub mod import;
 mod layer;
 pub mod load;
+pub mod manifests;
 pub mod pull;
 pub mod push;
 mod report;

@@ -174,7 +174,10 @@ impl Puller<'_> {
                         .ensure_image()
                         .map_err(|e| e.within(self.name.familiar()))?;
                     let config = self.config(&manifest)?;
-                    self.check_platform(wanted.as_ref(), &config)?;
+                    // What an index says of its entries counts, not their configs.
+                    if stored.descriptor.platform.is_none() {
+                        self.check_platform(wanted.as_ref(), &config)?;
+                    }
                     return Ok(Chosen {
                         digest,
                         descriptor: stored.descriptor,

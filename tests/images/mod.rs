@@ -1,6 +1,8 @@
 //! Images out: made from containers, moved as files, compared.
 
 mod copied;
+mod killed;
+mod listed;
 mod made;
 mod moved;
 mod pushed;
