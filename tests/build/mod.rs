@@ -4,6 +4,7 @@
 
 mod cache;
 mod contexts;
+mod docker;
 mod failures;
 mod kills;
 mod mounts;
