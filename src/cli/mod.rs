@@ -17,6 +17,7 @@ mod help;
 mod image;
 mod input_file;
 pub mod inspect;
+mod listing;
 mod manifest;
 mod network;
 mod output_file;

@@ -1,11 +1,11 @@
 //! `wherry history`.
 
-use crate::cli::{Front, Verb, stdout};
+use crate::cli::{Front, Verb, listing};
 use crate::container::images;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::image::Platform;
-use crate::output::list::{Field, Format, Row};
+use crate::output::list::{Field, Row};
 use crate::store::Step;
 use crate::text::{shorten, size, time};
 use jiff::Timestamp;
@@ -43,8 +43,7 @@ impl Verb for HistoryArgs {
             given => given,
         };
         let table = if self.human { TABLE } else { EXACT };
-        let format =
-            Format::parse(text, table, text).map_err(|e| e.within("template parsing error"))?;
+        let format = listing::parse(text, table, text)?;
         let platform = self.platform.as_deref().map(Platform::parse).transpose();
         let engine = Engine::open()?;
         let image = images::find(&engine, &self.image, platform?.as_slice())?;
@@ -60,11 +59,7 @@ impl Verb for HistoryArgs {
                 human: self.human,
             })
             .collect();
-        let text = format
-            .render(&rows, stdout::is_terminal())
-            .map_err(|e| e.within("template parsing error"))?;
-        stdout::print(&text)?;
-        Ok(0)
+        listing::print(&format, &rows)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `wherry images`.
 
-use crate::cli::{Front, Verb, settings, stdout};
+use crate::cli::{Front, Verb, listing};
 use crate::container::disk::ImageUse;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -75,28 +75,18 @@ impl Verb for LsArgs {
             .into_iter()
             .flat_map(|image| lines(image, look))
             .collect();
-        let text = format
-            .render(&rows, stdout::is_terminal())
-            .map_err(|e| e.within("template parsing error"))?;
-        stdout::print(&text)?;
-        Ok(0)
+        listing::print(&format, &rows)
     }
 }
 
 impl LsArgs {
     fn format(&self, front: &Front) -> Result<Format> {
-        let given = self.format.clone().filter(|f| !f.is_empty());
-        let text = match (given, self.quiet) {
-            (Some(format), true) if format == "table" || format == "raw" => "{{.ID}}".into(),
-            (Some(format), _) => format,
-            (None, true) => "{{.ID}}".into(),
-            (None, false) => settings::text(front, "imagesFormat").unwrap_or_default(),
-        };
-        let (table, raw) = match self.digests {
+        let forms = match self.digests {
             true => (WITH_DIGESTS, RAW_WITH_DIGESTS),
             false => (TABLE, RAW),
         };
-        Format::parse(&text, table, raw).map_err(|e| e.within("template parsing error"))
+        let quiet = self.quiet.then_some("{{.ID}}");
+        listing::format(front, self.format.as_deref(), quiet, "imagesFormat", forms)
     }
 
     fn hint(&self, front: &Front) {

@@ -1,11 +1,11 @@
 //! `wherry network ls`.
 
-use crate::cli::{Front, Verb, settings, stdout};
+use crate::cli::{Front, Verb, listing};
 use crate::container::network::operate::{Wanted, list};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::network::record::Network;
-use crate::output::list::{Field, Format, Row, label_header};
+use crate::output::list::{Field, Row, label_header};
 use crate::text::{id, time};
 use serde_json::Value;
 
@@ -31,7 +31,9 @@ const RAW: &str = "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nsc
 
 impl Verb for LsArgs {
     fn run(self, front: &Front) -> Result<u8> {
-        let format = self.format(front)?;
+        let given = self.format.as_deref();
+        let quiet = self.quiet.then_some("{{.ID}}");
+        let format = listing::format(front, given, quiet, "networksFormat", (TABLE, RAW))?;
         let networks = list(&Engine::open()?, &Wanted::parse(self.filter)?)?;
         let rows: Vec<Line> = networks
             .into_iter()
@@ -40,24 +42,7 @@ impl Verb for LsArgs {
                 whole: self.no_trunc,
             })
             .collect();
-        let text = format
-            .render(&rows, stdout::is_terminal())
-            .map_err(|e| e.within("template parsing error"))?;
-        stdout::print(&text)?;
-        Ok(0)
-    }
-}
-
-impl LsArgs {
-    fn format(&self, front: &Front) -> Result<Format> {
-        let given = self.format.clone().filter(|f| !f.is_empty());
-        let text = match (given, self.quiet) {
-            (Some(format), true) if format == "table" || format == "raw" => "{{.ID}}".into(),
-            (Some(format), _) => format,
-            (None, true) => "{{.ID}}".into(),
-            (None, false) => settings::text(front, "networksFormat").unwrap_or_default(),
-        };
-        Format::parse(&text, TABLE, RAW).map_err(|e| e.within("template parsing error"))
+        listing::print(&format, &rows)
     }
 }
 

@@ -1,11 +1,11 @@
 //! `wherry search`.
 
 use super::server::{HUB, logins};
-use crate::cli::{Front, Verb, stdout};
+use crate::cli::{Front, Verb, listing};
 use crate::config::{Proxies, Registries, Source};
 use crate::error::{Error, Result};
 use crate::image::Reference;
-use crate::output::list::{Field, Format, Row};
+use crate::output::list::{Field, Row};
 use crate::registry::{self, Found, Options};
 use crate::text::shorten;
 
@@ -35,8 +35,7 @@ const USUAL: u32 = 25;
 impl Verb for SearchArgs {
     fn run(self, front: &Front) -> Result<u8> {
         let text = self.format.as_deref().unwrap_or_default();
-        let format =
-            Format::parse(text, TABLE, text).map_err(|e| e.within("template parsing error"))?;
+        let format = listing::parse(text, TABLE, text)?;
         let tests = self.tests(front)?;
         let limit = match self.limit {
             0 => USUAL,
@@ -62,11 +61,7 @@ impl Verb for SearchArgs {
                 as_json,
             })
             .collect();
-        let text = format
-            .render(&rows, stdout::is_terminal())
-            .map_err(|e| e.within("template parsing error"))?;
-        stdout::print(&text)?;
-        Ok(0)
+        listing::print(&format, &rows)
     }
 }
 

@@ -1,10 +1,10 @@
 //! `wherry volume ls`.
 
-use crate::cli::{Front, Verb, settings, stdout};
+use crate::cli::{Front, Verb, listing};
 use crate::container::volumes::{self, Filters};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::output::list::{Field, Format, Row, label_header};
+use crate::output::list::{Field, Row, label_header};
 use crate::text::size;
 use crate::volume::Volume;
 use serde_json::Value;
@@ -38,16 +38,10 @@ impl Verb for LsArgs {
                 "--cluster is not supported: there are no swarms, and so no cluster volumes",
             ));
         }
-        let given = self.format.filter(|format| !format.is_empty());
-        let text = match (given, self.quiet) {
-            (Some(format), true) if format == "table" || format == "raw" => "{{.Name}}".into(),
-            (Some(format), _) => format,
-            (None, true) => "{{.Name}}".into(),
-            (None, false) => settings::text(front, "volumesFormat").unwrap_or_default(),
-        };
-        let within = |e: Error| e.within("template parsing error");
-        let format = Format::parse(&text, TABLE, RAW).map_err(within)?;
-        format.check::<Line>().map_err(within)?;
+        let given = self.format.as_deref();
+        let quiet = self.quiet.then_some("{{.Name}}");
+        let format = listing::format(front, given, quiet, "volumesFormat", (TABLE, RAW))?;
+        listing::check::<Line>(&format)?;
         let filters = Filters::parse(&self.filter)?;
         let engine = Engine::open()?;
         let rows: Vec<Line> = volumes::list(&engine, &filters)?
@@ -58,12 +52,7 @@ impl Verb for LsArgs {
                 disk: None,
             })
             .collect();
-        stdout::print(
-            &format
-                .render(&rows, stdout::is_terminal())
-                .map_err(within)?,
-        )?;
-        Ok(0)
+        listing::print(&format, &rows)
     }
 }
 
