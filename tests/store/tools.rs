@@ -19,6 +19,7 @@ fn tool(env: &Env, program: &str, args: &[&str]) -> Output {
 fn rich() -> Tree {
     let mut tree = Tree::busybox();
     tree.dir("d", 0o2775).owner(1000, 33);
+    tree.dir("d/plain", 0o755);
     tree.file("d/setuid", "x", 0o4711).owner(0, 0);
     tree.file("d/setgid", "x", 0o2755).owner(7, 1000);
     tree.file("d/closed", "secret", 0o000).owner(65535, 65535);

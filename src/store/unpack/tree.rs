@@ -527,6 +527,10 @@ impl<'a> Tree<'a> {
         if entry.mode & libc::S_ISGID != 0 {
             // What is made in it inherits the group, so nothing is certain now.
             self.own = None;
+        } else if self.own.is_none() {
+            // It may have inherited the bit as well.
+            let mode = Mode::from_bits_truncate(entry.mode);
+            fchmod(fd, mode).context(|| "cannot set mode")?;
         }
         self.fd_metadata(fd, entry)
     }
