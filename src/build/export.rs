@@ -95,7 +95,7 @@ pub enum Files<'a> {
 pub fn files(engine: &Engine, chain: &Chain, to: &Files<'_>) -> Result<()> {
     let store = engine.store()?;
     task::run(&engine.paths, || {
-        let mut tree = Merged::new();
+        let mut tree = Merged::empty();
         store.add_layers(&mut tree, &chain.diff_ids())?;
         let dir = match to {
             Files::Tar(file) => {

@@ -46,7 +46,7 @@ pub fn records(engine: &Engine) -> Result<Vec<Record>> {
         .map(|kept| of_step(kept, &|layer| store.layer_is_among(&layer.diff_id, &files)))
         .collect();
     found.extend(caches(engine)?);
-    found.sort_by(|a, b| b.used.cmp(&a.used));
+    found.sort_by_key(|kept| std::cmp::Reverse(kept.used));
     Ok(found)
 }
 
@@ -211,7 +211,7 @@ pub fn within_budget(engine: &Engine) -> Result<()> {
         return Ok(());
     }
     let mut steps = steps;
-    steps.sort_by(|a, b| b.used.cmp(&a.used));
+    steps.sort_by_key(|kept| std::cmp::Reverse(kept.used));
     let mut kept = 0;
     for step in &steps {
         kept += size(step);

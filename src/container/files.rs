@@ -28,14 +28,14 @@ pub fn layout(paths: &Paths, container: &Container) -> Layout {
 
 /// What the container has written, alone.
 pub fn written(store: &Store, upper: &Path, layout: Layout) -> Result<Merged> {
-    let mut tree = Merged::new();
+    let mut tree = Merged::empty();
     tree.add_of(upper, store.marks_are_files(upper)?, layout)?;
     Ok(tree)
 }
 
 /// What the container began with: its image and the engine's mount points.
 pub fn original(engine: &Engine, container: &Container) -> Result<Merged> {
-    let mut tree = Merged::new();
+    let mut tree = Merged::empty();
     tree.add(&init_layer::path(&engine.paths)?, false)?;
     engine.store()?.add_layers(&mut tree, &layers(container)?)?;
     Ok(tree)
@@ -44,14 +44,14 @@ pub fn original(engine: &Engine, container: &Container) -> Result<Merged> {
 /// All of its files as they are now, without mounts.
 pub fn all(engine: &Engine, container: &Container) -> Result<Merged> {
     if let Some(rootfs) = &container.rootfs {
-        let mut tree = Merged::new();
+        let mut tree = Merged::empty();
         tree.add(rootfs, false)?;
         return Ok(tree);
     }
     let store = engine.store()?;
     let mut tree = match upper(&engine.paths, container) {
         Some(upper) => written(store, &upper, layout(&engine.paths, container))?,
-        None => Merged::new(),
+        None => Merged::empty(),
     };
     store.add_layers(&mut tree, &layers(container)?)?;
     Ok(tree)

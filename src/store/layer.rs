@@ -78,7 +78,7 @@ impl Store {
     /// The tree that these layers make, read without a mount. Like unpacking,
     /// this is for a process that owns all their files.
     pub fn merged(&self, diff_ids: &[Digest]) -> Result<Merged> {
-        let mut tree = Merged::new();
+        let mut tree = Merged::empty();
         self.add_layers(&mut tree, diff_ids)?;
         Ok(tree)
     }

@@ -91,7 +91,7 @@ impl Node {
 }
 
 impl Merged {
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         Self {
             layers: Vec::new(),
             opaque: Some(match Privilege::of_this_process() {

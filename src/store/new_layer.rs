@@ -77,7 +77,7 @@ impl Store {
             Source::Moved(dir) => (dir, Layout::Same),
             Source::Copied(dir, layout) => (dir, layout),
         };
-        let mut tree = Merged::new();
+        let mut tree = Merged::empty();
         let by_files = self.marks_are_files(dir)?;
         tree.add_of(dir, by_files, layout)?;
         let plain = Plain::new(self)?;
@@ -200,7 +200,7 @@ impl Store {
         let staging = Staging::nameless(self)?;
         let kept = match compression {
             Compression::None => Kept::Packed(Box::new(Plain::new(self)?)),
-            _ => Kept::AsItIs(self.new_blob()?),
+            _ => Kept::AsItIs(Box::new(self.new_blob()?)),
         };
         let mut through = Through {
             archive,
@@ -304,7 +304,7 @@ impl Write for Both {
 }
 
 enum Kept {
-    AsItIs(NewBlob),
+    AsItIs(Box<NewBlob>),
     Packed(Box<Plain>),
 }
 

@@ -72,9 +72,7 @@ fn as_user_what_is_wrong_is_told_with_its_line() {
     ] {
         let output = site.fails(text);
         assert!(
-            output
-                .errors()
-                .contains(&format!("ERROR: failed to solve: ")),
+            output.errors().contains("ERROR: failed to solve: "),
             "{output}"
         );
         assert!(

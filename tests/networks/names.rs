@@ -47,7 +47,7 @@ fn names_aliases_and_short_ids_resolve() {
         found
     };
     for name in ["web", "WEB", "front", "web.net", &id[..12]] {
-        assert_eq!(ask(name), [web.clone()], "{name}");
+        assert_eq!(ask(name), std::slice::from_ref(&web), "{name}");
     }
     let mut both = [web.clone(), db];
     both.sort();

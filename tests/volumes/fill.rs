@@ -187,7 +187,7 @@ fn killed_half_way() {
         aim.learn(in_time);
         let dir = env.path("data/wherry/volumes").join(&name);
         pending += usize::from(dir.join(".tmp-filled").exists() || dir.join("filled").exists());
-        if n % 2 == 0 && env.ok(["ps", "-aq", "-f", "name=box"]) != "" {
+        if n % 2 == 0 && !env.ok(["ps", "-aq", "-f", "name=box"]).is_empty() {
             // The container that it left is as good as any.
             assert_eq!(
                 env.ok(["start", "-a", "box"]),

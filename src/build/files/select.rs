@@ -50,7 +50,7 @@ pub fn select(
         let text = String::from_utf8_lossy(&whole).into_owned();
         let pattern = Pattern::parse(&text)?;
         let start = match pattern.prefix.rfind('/') {
-            Some(at) => pattern.prefix[..at].as_bytes().to_vec(),
+            Some(at) => pattern.prefix.as_bytes()[..at].to_vec(),
             None => Vec::new(),
         };
         // The directory above the first sign may be reached through links.

@@ -105,7 +105,7 @@ pub fn into(
     let unpacked = |reader: Box<dyn Read + Send>, packing, prefix: Vec<u8>, ours: Option<i32>| {
         let user = user.clone();
         view.start(move |root, privilege| {
-            ours.map(leave);
+            ours.into_iter().for_each(leave);
             let owners = match &user {
                 Some(user) => view::owner(root, user)?,
                 None => Owners::Archive,
