@@ -91,8 +91,9 @@ pub fn extra_host(spec: &str, gateway: Option<IpAddr>) -> Result<Host> {
 /// services of the host that do not listen on loopback alone. Sends nothing.
 pub fn host_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // TEST-NET-1: connect only chooses a route.
-    socket.connect("192.0.2.255:9").ok()?;
+    // TEST-NET-3: connect only chooses a route. Not one that can be the
+    // broadcast address of a subnet, where some labs have these.
+    socket.connect("203.0.113.1:9").ok()?;
     socket
         .local_addr()
         .ok()

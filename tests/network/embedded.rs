@@ -55,8 +55,8 @@ impl Fixture {
             ip(&format!(
                 "neighbour add {HOLE} lladdr 02:00:00:00:00:99 dev out0"
             ));
-            // What has no route is so at once; 192.0.2.0/24 is for host_address().
-            ip(&format!("route add 192.0.2.0/24 via {WORLD}"));
+            // What has no route is so at once; this one is for host_address().
+            ip(&format!("route add 203.0.113.1/32 via {WORLD}"));
         })
         .join()
         .unwrap();
@@ -276,7 +276,7 @@ test!(what_is_refused_is_refused, fixture, {
 });
 
 test!(what_has_no_route_is_unreachable, fixture, {
-    for address in ["203.0.113.1:80", "[2001:db8:2::1]:80"] {
+    for address in ["203.0.113.2:80", "[2001:db8:2::1]:80"] {
         let error = fixture.connect(address).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NetworkUnreachable, "{address}");
     }
@@ -412,7 +412,7 @@ test!(datagrams_that_nobody_takes_are_refused, fixture, {
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     }
     let socket = fixture.udp();
-    socket.connect("203.0.113.1:10").unwrap();
+    socket.connect("203.0.113.2:10").unwrap();
     socket.send(b"x").unwrap();
     // Linux tells an ordinary socket of fatal errors alone.
     socket.set_read_timeout(Some(BRIEFLY)).unwrap();
