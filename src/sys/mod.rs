@@ -85,6 +85,22 @@ pub(crate) fn set_nonblocking(fd: std::os::fd::BorrowedFd<'_>, on: bool) -> nix:
     fcntl(fd, FcntlArg::F_SETFL(flags)).map(drop)
 }
 
+/// Takes the peer of a datagram socket away again (connect(2), AF_UNSPEC), and
+/// with it the address that the kernel has chosen for that peer.
+pub(crate) fn dissolve(fd: std::os::fd::BorrowedFd<'_>) -> nix::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: sockaddr is plain data; all-zero is AF_UNSPEC.
+    let ret = unsafe {
+        let none: libc::sockaddr = std::mem::zeroed();
+        libc::connect(
+            fd.as_raw_fd(),
+            &raw const none,
+            size_of_val(&none) as libc::socklen_t,
+        )
+    };
+    check(libc::c_long::from(ret)).map(drop)
+}
+
 /// IP_TRANSPARENT (ip(7)) or its like of IPv6: the socket may have addresses
 /// that are not this host's.
 pub(crate) fn set_transparent(fd: &std::os::fd::OwnedFd, six: bool) -> nix::Result<()> {

@@ -466,7 +466,7 @@ test!(
         })
         .join()
         .unwrap();
-        for to in [WORLD, GATEWAY] {
+        for to in [WORLD, HOST] {
             let answer = ping(&fixture, to, 64).unwrap();
             let from: Ipv4Addr = to.parse().unwrap();
             assert_eq!(answer[12..16], from.octets());

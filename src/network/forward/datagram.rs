@@ -9,6 +9,7 @@ use nix::sys::epoll::{Epoll, EpollFlags};
 use nix::sys::socket::{AddressFamily, SockType};
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 const IDLE: Duration = Duration::from_secs(60);
@@ -159,6 +160,9 @@ impl Flow {
     /// To the first address, from the present try on, that there is a way to.
     fn connect(&mut self, inside: &Inside) {
         while let Some(address) = inside.address(self.attempt, self.port) {
+            // Else it would keep its own address of the last try, and hear nothing
+            // from a server that answers by another.
+            let _ = crate::sys::dissolve(self.backend.as_fd());
             if self.backend.connect(address).is_ok() {
                 return;
             }

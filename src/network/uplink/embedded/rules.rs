@@ -115,8 +115,16 @@ fn leaves(batch: &mut Batch, local: &Local) {
     });
     for &ip in &local.gateways {
         batch.rule("leaves", |rule| {
-            let all = if ip.is_ipv4() { 32 } else { 128 };
-            rule.destination(Compare::Equal, ip, all);
+            // Its bridge answers echo requests, and for IPv6 who it is.
+            let (all, icmp) = match ip {
+                IpAddr::V4(_) => (32, libc::IPPROTO_ICMP),
+                IpAddr::V6(_) => (128, libc::IPPROTO_ICMPV6),
+            };
+            rule.destination(Compare::Equal, ip, all).meta(
+                Meta::Protocol,
+                Compare::NotEqual,
+                &[icmp as u8],
+            );
             mark(rule).verdict(Verdict::Accept);
         });
     }
