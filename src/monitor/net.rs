@@ -156,7 +156,10 @@ impl Net {
         let hold = &mut self.hold;
         let (sockets, way) = wire::change(paths, hold, connected.netns.as_fd(), &change, || {
             let sockets = needs.then(dns::listen).transpose()?;
-            Ok((sockets, opens.then(|| Sockets::open(&local)).transpose()?))
+            Ok((
+                sockets,
+                opens.then(|| Sockets::open_again(&local)).transpose()?,
+            ))
         })?;
         connected.lead(way, leads, local)?;
         for connection in removed {

@@ -78,6 +78,14 @@ impl Batch {
         batch
     }
 
+    /// The same where there is no old one: a removal has the kernel wait for
+    /// every processor, which lasts some milliseconds.
+    pub fn first(family: Family, table: &'static str) -> Self {
+        let mut batch = Self::bare(family, table);
+        batch.begin(NEW_TABLE, CREATE).string(1, table);
+        batch
+    }
+
     /// Removes the table of this name.
     pub fn removal(family: Family, table: &'static str) -> Self {
         let mut batch = Self::bare(family, table);

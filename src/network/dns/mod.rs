@@ -68,7 +68,7 @@ pub fn listen() -> Result<Sockets> {
 }
 
 fn redirect(udp: u16, tcp: u16) -> nix::Result<()> {
-    let mut batch = Batch::new(Family::Ip, TABLE);
+    let mut batch = Batch::first(Family::Ip, TABLE);
     let base = Base {
         kind: "nat",
         hook: Hook::Output,

@@ -45,6 +45,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use opening::{Openings, Syn};
 use packet::Packet;
+use rules::Change;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -148,7 +149,7 @@ impl Embedded {
         let work = || {
             ns::join(netns, libc::CLONE_NEWNET)
                 .context(|| "cannot enter the container's network")?;
-            sockets.set_rules(&local)
+            sockets.set_rules(Change::Replace, &local)
         };
         std::thread::scope(|scope| {
             std::thread::Builder::new()

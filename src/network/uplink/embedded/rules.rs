@@ -45,19 +45,36 @@ enum Queueing {
     Target,
 }
 
-/// Puts the rules in place, or replaces them all at once.
-pub fn set(local: &Local, four: Option<Ports>, six: Option<Ports>) -> Result<(), Refusal> {
-    let own = batch(local, four, six, Queueing::Own).commit();
-    match own.map_err(|refusal| refusal.errno) {
-        Err(Errno::ENOENT | Errno::EOPNOTSUPP) => {
-            batch(local, four, six, Queueing::Target).commit()
-        }
-        _ => own,
+/// What is done to rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// There are none yet.
+    First,
+    /// All at once.
+    Replace,
+}
+
+/// Puts the rules in place. What more kernels have is tried first: a refusal
+/// takes 5 to 10 ms, since the kernel looks for a module.
+pub fn set(change: Change, local: &Local, four: Ports, six: Option<Ports>) -> Result<(), Refusal> {
+    let commit = |queueing| batch(change, local, (four, six), queueing).commit();
+    let target = commit(Queueing::Target);
+    match target.map_err(|refusal| refusal.errno) {
+        Err(Errno::ENOENT | Errno::EOPNOTSUPP) => commit(Queueing::Own),
+        _ => target,
     }
 }
 
-fn batch(local: &Local, four: Option<Ports>, six: Option<Ports>, queueing: Queueing) -> Batch {
-    let mut batch = Batch::new(Family::Inet, TABLE);
+fn batch(
+    change: Change,
+    local: &Local,
+    (four, six): (Ports, Option<Ports>),
+    queueing: Queueing,
+) -> Batch {
+    let mut batch = match change {
+        Change::First => Batch::first(Family::Inet, TABLE),
+        Change::Replace => Batch::new(Family::Inet, TABLE),
+    };
     let chain = |kind, hook, priority| {
         Some(Base {
             kind,
@@ -85,7 +102,7 @@ fn batch(local: &Local, four: Option<Ports>, six: Option<Ports>, queueing: Queue
     }
     batch.chain("arrives", chain("filter", Hook::PreRouting, -150));
     for (address, ports) in [
-        (IpAddr::V4(Ipv4Addr::LOCALHOST), four),
+        (IpAddr::V4(Ipv4Addr::LOCALHOST), Some(four)),
         (IpAddr::V6(Ipv6Addr::LOCALHOST), six),
     ] {
         let Some(ports) = ports else { continue };

@@ -2,7 +2,7 @@
 //! that is in it, and used by one that is not.
 
 use super::queue::Queue;
-use super::rules::{self, Local, Ports};
+use super::rules::{self, Change, Local, Ports};
 use crate::error::{Context, Error, Result};
 use crate::sys::netlink::Refusal;
 use crate::sys::set_transparent;
@@ -36,6 +36,15 @@ impl Sockets {
     /// In the network namespace of the calling thread, which has its
     /// interfaces and addresses already. An error names what the kernel lacks.
     pub fn open(local: &Local) -> Result<Self> {
+        Self::open_with(Change::First, local)
+    }
+
+    /// The same where there was a way out before.
+    pub fn open_again(local: &Local) -> Result<Self> {
+        Self::open_with(Change::Replace, local)
+    }
+
+    fn open_with(change: Change, local: &Local) -> Result<Self> {
         let queue = Queue::open().map_err(|refusal| lacks("packet queues", refusal))?;
         let four = Family::open(Ipv4Addr::LOCALHOST.into())
             .map_err(|errno| lacks("transparent sockets", errno.into()))?;
@@ -43,15 +52,15 @@ impl Sockets {
         let sockets = Self { queue, four, six };
         rules::turn_round(sockets.six.is_some())
             .map_err(|refusal| lacks("routing by marks", refusal))?;
-        sockets.set_rules(local)?;
+        sockets.set_rules(change, local)?;
         Ok(sockets)
     }
 
     /// Puts the rules in place, in the network namespace of the calling thread.
-    pub fn set_rules(&self, local: &Local) -> Result<()> {
+    pub fn set_rules(&self, change: Change, local: &Local) -> Result<()> {
         let four = self.four.ports().context(|| "cannot use the way out")?;
         let six = self.six.as_ref().and_then(|six| six.ports().ok());
-        rules::set(local, Some(four), six)
+        rules::set(change, local, four, six)
             .map_err(|refusal| lacks("nftables with tproxy and queue", refusal))
     }
 
