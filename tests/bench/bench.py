@@ -377,6 +377,84 @@ def builds(box, root):
                    lambda e: build(e, context(root, "stages", stages), "--no-cache"))
 
 
+ASK = """
+import socket, struct, sys
+question = struct.pack(">6H", 7, 256, 1, 0, 0, 0) + b"\\x0a" + b"bench-peer" + struct.pack(">BHH", 0, 1, 1)
+lost = 0
+for _ in range(int(sys.argv[1])):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        s.sendto(question, ("127.0.0.11", 53))
+        try:
+            lost += s.recv(512)[7] != 1
+        except TimeoutError:
+            lost += 1
+print(lost)
+"""
+
+
+class Bridged:
+    """A network with a server of iperf3 in it, and a sleeper on the default one."""
+
+    def __init__(self, image):
+        self.image = image
+
+    def up(self, engine):
+        engine.run("network", "create", "bench-net")
+        engine.run("run", "-d", "--name", "bench-peer", "--network", "bench-net", *HOSTS_OWN, self.image,
+                   "/usr/bin/iperf3", "-s")
+        engine.run("run", "-d", "--name", "bench-first", self.image, "sleep", "600")
+        engine.made += ["bench-peer", "bench-first"]
+        time.sleep(1)
+
+    def down(self, engine):
+        engine.run("rm", "-f", "bench-peer", "bench-first", check=False)
+        engine.run("network", "rm", "bench-net", check=False)
+
+    def inside(self, engine, *command):
+        return engine.run("run", "--rm", "--network", "bench-net", *HOSTS_OWN, self.image, *command)
+
+    def iperf(self, engine):
+        """Gbit/s from one container to another."""
+        report = self.inside(engine, "/usr/bin/iperf3", "-c", "bench-peer", "-t", "3", "-J")
+        return json.loads(report)["end"]["sum_received"]["bits_per_second"] / 1e9
+
+    def names(self, engine):
+        """10,000 questions while containers come and go; how many were lost."""
+        asker = engine.start("run", "--rm", "--network", "bench-net", *HOSTS_OWN, self.image,
+                             "/usr/bin/python3", "-c", ASK, "10000", out=subprocess.PIPE)
+        for _ in range(5):
+            together(engine, 10, "run", "--rm", "--network", "bench-net", self.image, "true")
+        out, err = asker.communicate(timeout=300)
+        if asker.returncode != 0:
+            raise RuntimeError(err.decode().strip())
+        return float(out)
+
+
+def bare_pair():
+    """Gbit/s between two namespaces on one bridge, without any engine."""
+    script = """
+set -e
+ip link add br0 type bridge && ip addr add 10.9.9.1/24 dev br0 && ip link set br0 up
+for n in 2 3; do
+    unshare --net sleep 30 & pid=$!
+    while [ "$(readlink /proc/$pid/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do :; done
+    ip link add v$n master br0 type veth peer name eth0 netns $pid && ip link set v$n up
+    nsenter -t $pid -n ip addr add 10.9.9.$n/24 dev eth0 && nsenter -t $pid -n ip link set eth0 up
+    [ $n = 3 ] || { nsenter -t $pid -n iperf3 -s >/dev/null & }
+done
+sleep 1
+nsenter -t $pid -n iperf3 -c 10.9.9.2 -t 3 -J
+kill $(jobs -p)
+"""
+    command = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "bash", "-c", script]
+    report = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    try:
+        return json.loads(report)["end"]["sum_received"]["bits_per_second"] / 1e9
+    except (ValueError, KeyError):
+        return None
+
+
 def scenarios(registry, root):
     box, none = f"{registry}/box:latest", ("--network", "none")
 
@@ -395,6 +473,12 @@ def scenarios(registry, root):
     yield Scenario("run --rm --network none IMAGE true", 50,
                    lambda e: e.time("run", "--rm", *none, box, "true"))
     yield Scenario("run --rm IMAGE true (default network)", 20, lambda e: e.time("run", "--rm", box, "true"))
+    net = Bridged(box)
+    yield Scenario("networks: run --rm IMAGE, network is up", 50, lambda e: e.time("run", "--rm", box, "true"), net.up)
+    yield Scenario("networks: run --rm --network N IMAGE", 50,
+                   lambda e: e.time("run", "--rm", "--network", "bench-net", box, "true"))
+    yield Scenario("networks: container to container", 3, net.iperf, unit="Gbit/s")
+    yield Scenario("networks: lost of 10,000 questions", 1, net.names, after=net.down, unit="")
     yield Scenario("exec C true", 50, lambda e: e.time("exec", "bench-exec", "true"), sleeper,
                    lambda e: e.run("rm", "-f", "bench-exec"))
     yield Scenario("ps -a, 100 containers", 30, lambda e: e.time("ps", "-a"), hundred, no_hundred)
@@ -515,6 +599,9 @@ def main():
             if scenario.name.startswith("outside"):
                 bare = statistics.median(scenario.work(None) for _ in range(scenario.runs))
                 print(f"    the host itself: {bare:.1f} {scenario.unit}")
+            if scenario.name.endswith("container to container"):
+                bare = bare_pair()
+                print(f"    two namespaces on a bridge: {bare:.1f} Gbit/s" if bare else "    no bare pair here")
             for name, fault in faults.items():
                 bad |= name == "wherry"
                 print(f"    {name}: {fault}")
