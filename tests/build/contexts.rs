@@ -2,6 +2,7 @@
 
 use super::Site;
 use crate::support::env::run;
+use crate::support::process::Running;
 use std::os::unix::fs::symlink;
 
 #[test]
@@ -215,7 +216,7 @@ fn as_user_repositories() {
     daemon
         .arg(format!("--port={port}"))
         .arg(format!("--base-path={}", root.display()));
-    let mut daemon = daemon.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let daemon = Running::start(daemon.stderr(std::process::Stdio::null()));
     let up = crate::support::eventually(10, || {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
     });
@@ -232,8 +233,7 @@ fn as_user_repositories() {
         build("#main:link"),
         build("#main:.."),
     );
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
+    drop(daemon);
     assert!(up);
     outputs.0.ok();
     outputs.1.ok();

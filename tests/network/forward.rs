@@ -2,11 +2,12 @@
 //! stands for a container's.
 
 use super::{ip, namespace, ran_in_user_namespace, within};
+use crate::support::process::Running;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
@@ -380,19 +381,15 @@ fn running_out_of_descriptors_is_survived() {
     let fixture = Fixture::new("127.0.0.1::80");
     // A process of its own, with descriptors of its own. It accepts nothing, so
     // that connections stay open, until it is told to.
-    let mut server = Running(
-        within(&fixture.netns, || {
-            let mut python = Command::new("python3");
-            python
-                .args(["-c", SERVER])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-        })
-        .join()
-        .unwrap()
-        .expect("python3"),
-    );
+    let server = within(&fixture.netns, || {
+        let mut python = Command::new("python3");
+        python
+            .args(["-c", SERVER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        Running::start(&mut python)
+    });
+    let mut server = server.join().unwrap();
     let mut ready = [0; 6];
     server
         .0
@@ -405,7 +402,7 @@ fn running_out_of_descriptors_is_survived() {
         "for i in $(seq 60); do exec {{fd}}<>/dev/tcp/127.0.0.1/{}; done; exec sleep 30",
         fixture.hosts[0].port()
     );
-    let clients = Running(Command::new("bash").args(["-c", &script]).spawn().unwrap());
+    let clients = Running::start(Command::new("bash").args(["-c", &script]));
     let deadline = Instant::now() + Duration::from_secs(10);
     while descriptors() < 97 {
         assert!(
@@ -431,16 +428,6 @@ fn running_out_of_descriptors_is_survived() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(fixture.ask(""), "again");
-}
-
-/// Ended with the test, however that ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 const SERVER: &str = "

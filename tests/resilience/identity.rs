@@ -2,11 +2,12 @@
 //! signalled, and the truth is told (promises B1, M8).
 
 use super::{data, detached, field, process, send, state};
+use crate::support::process::Running;
 use crate::support::{Env, eventually};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use std::process::{Child, Command};
+use std::process::Command;
 
 fn edit(env: &Env, id: &str, change: impl FnOnce(&mut Value)) {
     let mut state = env.record(id, "state");
@@ -16,23 +17,16 @@ fn edit(env: &Env, id: &str, change: impl FnOnce(&mut Value)) {
 }
 
 /// Somebody else's process; killed when it is dropped.
-struct Stranger(Child);
+struct Stranger(Running);
 
 impl Stranger {
     fn new() -> Self {
-        Self(Command::new("sleep").arg("600").spawn().unwrap())
+        Self(Running::start(Command::new("sleep").arg("600")))
     }
 
     fn assert_lives(&mut self, what: &str) {
-        let status = self.0.try_wait().unwrap();
+        let status = self.0.0.try_wait().unwrap();
         assert_eq!(status, None, "{what} has hit somebody else");
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -73,7 +67,7 @@ fn assert_over(env: &Env, stranger: &mut Stranger, case: &str) {
 fn numbers_of_a_process_that_is_another_now() {
     let env = Env::busybox();
     let mut stranger = Stranger::new();
-    let foreign = json!(stranger.0.id());
+    let foreign = json!(stranger.0.0.id());
     for (case, names) in [
         ("init", &["Init"][..]),
         ("monitor", &["Monitor"]),
@@ -94,7 +88,7 @@ fn numbers_of_a_process_that_is_another_now() {
 fn numbers_of_another_boot() {
     let env = Env::busybox();
     let mut stranger = Stranger::new();
-    let pid = stranger.0.id();
+    let pid = stranger.0.0.id();
     let start_time = wherry::sys::procfs::start_time(pid.cast_signed()).unwrap();
     for names in [&["Init"][..], &["Monitor"], &["Init", "Monitor"]] {
         let id = lost(&env);
@@ -120,7 +114,7 @@ fn numbers_of_another_boot() {
 fn removal_by_force() {
     let env = Env::busybox();
     let mut stranger = Stranger::new();
-    let pid = stranger.0.id();
+    let pid = stranger.0.0.id();
     let start_time = wherry::sys::procfs::start_time(pid.cast_signed()).unwrap();
     let id = lost(&env);
     edit(&env, &id, |state| {

@@ -12,6 +12,7 @@ pub mod hostile_rootfs;
 pub mod image;
 pub mod kill;
 pub mod leaks;
+pub mod process;
 pub mod pty;
 pub mod race;
 pub mod registry;
@@ -20,6 +21,7 @@ pub mod user;
 
 pub use env::Env;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A time limit, longer where `TEST_SLOW` (a factor) says that the machine is.
@@ -43,4 +45,14 @@ pub fn eventually(seconds: u64, mut check: impl FnMut() -> bool) -> bool {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A static program of tests/payload.
+pub fn payload(name: &str) -> PathBuf {
+    let me = std::env::current_exe().unwrap();
+    let dir = me.parent().and_then(Path::parent).unwrap();
+    let path = dir.join("examples").join(name);
+    let advice = "is missing: run `cargo build --examples`";
+    assert!(path.exists(), "{} {advice}", path.display());
+    path
 }
