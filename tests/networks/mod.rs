@@ -6,7 +6,7 @@ mod names;
 mod ports;
 
 use crate::support::env::Env;
-use crate::support::{eventually, limit};
+use crate::support::{eventually, limit, payload};
 use std::time::Instant;
 
 /// What a container's program prints; it must succeed.
@@ -323,6 +323,39 @@ fn ipv6_where_it_is_asked_for() {
             "timeout 5 wget -qO- http://[$(nslookup -type=aaaa web | awk '/^Address: fd/ {print $2}')]/"
         ),
         "web"
+    );
+}
+
+/// S75: a neighbour that says it is a router gives nobody an address or a route.
+#[test]
+fn no_neighbour_is_believed_to_be_a_router() {
+    let env = Env::busybox();
+    let subnets = ["--subnet", "fd00:215::/64", "--subnet", "10.215.0.0/24"];
+    env.ok([&["network", "create", "--ipv6", "six"][..], &subnets].concat());
+    let probe = format!("{}:/probe:ro", payload("router_probe").display());
+    let start = |name: &str, command: &[&str]| {
+        let words = ["run", "-d", "--network", "six", "-v", &probe];
+        env.ok([&words[..], &["--name", name, "busybox"], command].concat())
+    };
+    start("peer", &["sleep", "600"]);
+    start("router", &["/probe", "advertise"]);
+    let look = "cat /proc/net/if_inet6 /proc/net/ipv6_route | grep -v ' lo$'; ip -6 route";
+    let before = inside(&env, "peer", look);
+    assert!(before.contains("fd00021500000000"), "{before}");
+    // It does come by, more than once.
+    for _ in 0..3 {
+        assert_eq!(env.ok(["exec", "peer", "/probe", "hear", "20"]), "heard");
+    }
+    let after = inside(&env, "peer", look);
+    assert!(!after.contains("20010db80bad"), "{after}");
+    assert!(!after.contains("2001:db8:bad"), "{after}");
+    // Nor a way by the router's own address.
+    assert!(!after.contains("default via fe80"), "{after}");
+    assert!(
+        inside(&env, "peer", "cat /proc/net/if_inet6")
+            .lines()
+            .count()
+            <= 3
     );
 }
 

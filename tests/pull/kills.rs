@@ -4,24 +4,13 @@
 use super::*;
 use crate::support::env::run;
 use crate::support::kill::{Aim, Dice, End, after, at_syscall, fail_syscall};
+use crate::support::payload;
 use crate::support::registry::Registry;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-fn probe() -> PathBuf {
-    let me = std::env::current_exe().unwrap();
-    let examples = me.parent().unwrap().parent().unwrap().join("examples");
-    let probe = examples.join("pull_probe");
-    assert!(
-        probe.exists(),
-        "{} is missing: cargo build --examples",
-        probe.display()
-    );
-    probe
-}
-
 fn command(env: &Env, root: &Path, name: &str) -> Command {
-    let mut command = env.command(probe());
+    let mut command = env.command(payload("pull_probe"));
     command.arg(root).arg(name);
     command
 }
@@ -161,7 +150,7 @@ fn a_full_disk_is_told() {
             "sh",
             size,
         ]);
-        unshare.arg(&place).arg(probe()).arg(&name);
+        unshare.arg(&place).arg(payload("pull_probe")).arg(&name);
         let output = run(unshare, b"", 60);
         let tag = format!("{size}: {}", output.errors());
         if size == "16m" {

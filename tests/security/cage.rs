@@ -3,7 +3,7 @@
 use crate::support::env::{Output, wherry_path};
 use crate::support::hostile_rootfs::CANARY;
 use crate::support::tree::Tree;
-use crate::support::{Env, env};
+use crate::support::{Env, env, payload};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -80,16 +80,6 @@ impl Cage {
         let root = ["--rootfs", self.root.to_str().unwrap()];
         [verb, own, options, &root, command].concat()
     }
-}
-
-/// A static program of tests/payload.
-pub fn payload(name: &str) -> PathBuf {
-    let me = std::env::current_exe().unwrap();
-    let dir = me.parent().and_then(Path::parent).unwrap();
-    let path = dir.join("examples").join(name);
-    let advice = "is missing: run `cargo build --examples`";
-    assert!(path.exists(), "{} {advice}", path.display());
-    path
 }
 
 /// Files outside that nobody may touch: [`CANARY`] and what a test names, the

@@ -1,8 +1,9 @@
 //! The moments in which a process of ours is already inside: starting, exec,
 //! and the reaper of `--init`.
 
-use super::cage::{Cage, payload};
+use super::cage::Cage;
 use crate::support::env::{run, wherry_path};
+use crate::support::payload;
 use crate::support::user;
 use crate::support::{env, pty::Pty};
 use sha2::{Digest, Sha256};

@@ -1,7 +1,7 @@
 //! Every system call made for real under the default filter, and the outcomes
 //! compared with a golden table (section 2.5 of the security yardstick).
 
-use super::cage::payload;
+use crate::support::payload;
 use std::collections::HashMap;
 use std::process::Command;
 

@@ -1,10 +1,11 @@
 //! Kills at any moment, errors from the kernel and full disks: what is visible
 //! is whole, what is not is collected by the next command, which succeeds.
 
-use super::{layers, probe, store_at, take, take_command};
+use super::{layers, store_at, take, take_command};
 use crate::support::env::{Env, run};
 use crate::support::image::{Image, Layout, Packing};
 use crate::support::kill;
+use crate::support::payload;
 use crate::support::tree::Tree;
 use std::path::Path;
 
@@ -178,7 +179,7 @@ fn full_disks() {
     }
     command
         .args(["--mount", "sh", "-ec", script, "sh"])
-        .arg(probe())
+        .arg(payload("store_probe"))
         .arg(&layout.dir);
     let shown = run(command, b"", 60).ok().text();
     let lines: Vec<&str> = shown.lines().collect();
@@ -208,7 +209,7 @@ fn an_image_is_removed_from_a_full_disk() {
     }
     command.args(["--mount", "sh", "-ec", script, "sh"]);
     command
-        .arg(probe())
+        .arg(payload("store_probe"))
         .arg(&layout.dir)
         .arg(crate::support::env::wherry_path());
     let shown = run(command, b"", 60).ok().text();

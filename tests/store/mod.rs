@@ -9,6 +9,7 @@ mod tags;
 mod tools;
 
 use super::support::env::Env;
+use super::support::payload;
 use std::path::{Path, PathBuf};
 use wherry::image::digest::Digest;
 use wherry::image::manifest::Compression;
@@ -39,26 +40,13 @@ fn unpack(dir: &Path, tar: &[u8]) -> wherry::error::Result<(PathBuf, Unpacked)> 
     ))
 }
 
-/// Path of a test program that is built with the tests.
-fn probe() -> PathBuf {
-    let me = std::env::current_exe().unwrap();
-    let examples = me.parent().unwrap().parent().unwrap().join("examples");
-    let probe = examples.join("store_probe");
-    assert!(
-        probe.exists(),
-        "{} is missing: cargo build --examples",
-        probe.display()
-    );
-    probe
-}
-
 /// Runs the probe: takes `tag` of `layout` into the store at `root`.
 fn take(env: &Env, root: &Path, layout: &Path, tag: &str) -> super::support::env::Output {
     super::support::env::run(take_command(env, root, layout, tag), b"", 60)
 }
 
 fn take_command(env: &Env, root: &Path, layout: &Path, tag: &str) -> std::process::Command {
-    let mut command = env.command(probe());
+    let mut command = env.command(payload("store_probe"));
     command.arg(root).arg(layout).arg(tag);
     command
 }
