@@ -14,6 +14,7 @@ pub mod job;
 pub mod net;
 mod policy;
 pub mod protocol;
+mod rest;
 pub mod spawn;
 mod start;
 mod streams;

@@ -11,6 +11,7 @@ use super::job::Job;
 use super::net::{Connected, Net, Wiring};
 use super::policy::BackOff;
 use super::protocol::{self, End, Kind, MAX_PAYLOAD};
+use super::rest::Rest;
 use super::start::{self, Running};
 use super::streams::{Input, Output, Progress};
 use crate::error::{Context, Error, Result};
@@ -31,10 +32,6 @@ use std::time::{Duration, Instant};
 /// How often an output is read after the end: several times what its pipe can
 /// hold at most.
 const MOST_LEFT: u32 = 1024;
-
-/// What a container needs to start is not needed any more after that long; one
-/// that ends sooner would only have to fetch its end's share of it again.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// The whole life. `client` is the command that forked us.
 pub fn main(mut job: Job, client: End) {
@@ -280,19 +277,15 @@ impl Life {
 
     /// Until the container's init has ended.
     fn run(&mut self) -> Ended {
-        let quiet = Instant::now() + QUIET;
-        let mut busy = true;
+        let mut rest = Rest::after_start();
         loop {
-            let limit = busy.then_some(quiet);
-            let (ended, ready) = self.wait(limit);
+            let (ended, ready) = self.wait(rest.limit());
+            let active = ready.any;
             self.turn(ready);
             if ended {
                 return pidfd::reap(&self.pidfd).unwrap_or(Ended::Exited(255));
             }
-            if busy && Instant::now() >= quiet {
-                busy = false;
-                crate::sys::memory::release_code();
-            }
+            rest.after_turn(active);
         }
     }
 
@@ -323,13 +316,14 @@ impl Life {
         fds.extend(self.clients.interests(hears, self.pidfd.as_fd()));
         let checks = self.checking.as_ref();
         fds.extend(checks.iter().flat_map(|c| c.interests(self.pidfd.as_fd())));
-        if poll(&mut fds, self.timeout(limit)).is_err() {
+        let Ok(called) = poll(&mut fds, self.timeout(limit)) else {
             return (false, Ready::default());
-        }
+        };
         let events = |fd: &PollFd<'_>| fd.revents().unwrap_or(PollFlags::empty());
         let (rest, checks) = fds[6..].split_at(fds.len() - 6 - 2 * checks.iter().count());
         let (outputs, clients) = rest.split_at(self.outputs.len());
         let ready = Ready {
+            any: called > 0,
             door: !events(&fds[1]).is_empty(),
             input: events(&fds[2]),
             forwarder: !events(&fds[3]).is_empty(),
@@ -503,6 +497,7 @@ impl Life {
 
 /// What [`Life::wait`] found.
 struct Ready {
+    any: bool,
     door: bool,
     input: PollFlags,
     forwarder: bool,
@@ -517,6 +512,7 @@ struct Ready {
 impl Default for Ready {
     fn default() -> Self {
         Self {
+            any: false,
             door: false,
             input: PollFlags::empty(),
             forwarder: false,
