@@ -44,6 +44,13 @@ pub fn text<R: Row>(format: &Format, rows: &[R]) -> Result<String> {
     format.render(rows, stdout::is_terminal()).map_err(within)
 }
 
+/// `NAME=VALUE`s with commas between them, as a list has labels.
+pub fn labels<'a>(labels: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    let labels = labels.into_iter();
+    let pairs = labels.map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
 fn within(error: Error) -> Error {
     error.within("template parsing error")
 }

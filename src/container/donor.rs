@@ -8,16 +8,14 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::paths::Paths;
 use crate::record::container::{Container, HostConfig, Status};
 use crate::record::containers;
-use crate::sys::clone::{self, Fork};
-use crate::sys::{cmsg, mount, ns, pidfd};
+use crate::sys::{clone, mount, ns};
 use crate::volume::users::{self, Users};
 use crate::volume::{self, driver};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A running container to be joined.
 pub struct Donor {
@@ -156,37 +154,7 @@ fn volume_of(engine: &Engine, id: &str, name: &str) -> Option<OwnedFd> {
 
 /// What is mounted at a path of a container.
 fn mounted(init: &OwnedFd, path: &CStr) -> nix::Result<OwnedFd> {
-    let (ours, theirs) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?;
-    match clone::fork()? {
-        Fork::Child => {
-            let answer = match copy(init, path) {
-                Ok(mount) => cmsg::send(theirs.as_fd(), &[0], &[mount.as_fd()]),
-                Err(errno) => cmsg::send(theirs.as_fd(), &(errno as i32).to_ne_bytes(), &[]),
-            };
-            clone::exit(i32::from(answer.is_err()))
-        }
-        Fork::Parent { pidfd: child, .. } => {
-            drop(theirs);
-            let answer = receive(ours.as_fd());
-            let _ = pidfd::reap(&child);
-            answer
-        }
-    }
-}
-
-fn receive(socket: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
-    let mut bytes = [0; 4];
-    let (n, mut fds) = cmsg::receive(socket, &mut bytes, libc::MSG_CMSG_CLOEXEC)?;
-    match fds[0].take() {
-        Some(mount) => Ok(mount),
-        None if n == 4 => Err(Errno::from_raw(i32::from_ne_bytes(bytes))),
-        None => Err(Errno::EPIPE),
-    }
+    clone::made_elsewhere(0, || copy(init, path))
 }
 
 /// In a child: what the container has mounted there, by no link of its making.

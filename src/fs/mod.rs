@@ -3,6 +3,7 @@
 
 pub mod copy;
 pub mod lock;
+pub mod private;
 pub mod replace;
 pub mod rooted;
 pub mod usage;

@@ -4,6 +4,7 @@
 //! directory that is wiped takes the door with it and nothing else.
 
 use super::protocol::{Attach, End, Kind};
+use crate::fs::private;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags};
@@ -13,7 +14,6 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, fchmod};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,7 @@ impl Door {
     /// Opens it in `run_dir`, which is made when it is missing.
     pub fn open(run_dir: &Path) -> nix::Result<Self> {
         let dir = open_dir(run_dir).or_else(|_| {
-            let mut builder = std::fs::DirBuilder::new();
-            let _ = builder.recursive(true).mode(0o700).create(run_dir);
+            let _ = private::dir(run_dir);
             open_dir(run_dir)
         })?;
         let socket = new_socket(SockFlag::SOCK_NONBLOCK)?;

@@ -28,7 +28,6 @@
 use crate::error::{Error, Result};
 use crate::sys::cmsg;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -137,12 +136,7 @@ struct Failed {
 
 /// Both ends of a new connection.
 pub fn pair() -> nix::Result<(End, End)> {
-    let (a, b) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?;
+    let (a, b) = cmsg::pair()?;
     Ok((End(a), End(b)))
 }
 
@@ -170,11 +164,6 @@ impl End {
     /// From now on a full or empty socket is EAGAIN.
     pub fn set_nonblocking(&self) -> nix::Result<()> {
         crate::sys::set_nonblocking(self.0.as_fd(), true)
-    }
-
-    /// From now on sending waits for room.
-    pub fn set_blocking(&self) -> nix::Result<()> {
-        crate::sys::set_nonblocking(self.0.as_fd(), false)
     }
 
     /// Sends; EAGAIN only where the socket was made non-blocking.

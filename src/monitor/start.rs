@@ -7,6 +7,7 @@ use super::job::{Given, Job};
 use super::net::Connected;
 use super::protocol::{self, End, Kind, Network, UplinkPaths};
 use crate::error::{Context, Error, Kind as ErrorKind, Result};
+use crate::fs::private;
 use crate::network::uplink::{ADDRESS, PATIENCE, Starting, Target, Uplink};
 use crate::record::container::{State, Status};
 use crate::record::containers;
@@ -24,7 +25,6 @@ use crate::volume::chown;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// A container whose program runs.
@@ -414,11 +414,7 @@ fn write_files(job: &Job) -> Result<()> {
         return Ok(());
     }
     let dir = job.paths.run_container(&job.id);
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&dir)
-        .context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+    private::dir(&dir).context(|| format!("cannot make directory \"{}\"", dir.display()))?;
     for (name, text) in &job.files {
         write_public(&dir.join(name), text)?;
     }

@@ -84,20 +84,7 @@ pub fn default(paths: &Paths) -> Result<Network> {
         let known = store::by_name(paths, "bridge")?;
         return known.ok_or_else(|| Error::not_found("network bridge not found"));
     }
-    let mut network = Network {
-        name: "bridge".into(),
-        id: id::random()?,
-        created: time::now(),
-        scope: "local".into(),
-        driver: "bridge".into(),
-        enable_ipv4: true,
-        ipam: Ipam {
-            driver: "default".into(),
-            ..Ipam::default()
-        },
-        version: VERSION,
-        ..Network::default()
-    };
+    let mut network = Network::predefined("bridge", "bridge")?;
     settle(paths, &mut network)?;
     store::write(paths, &network)?;
     Ok(network)

@@ -3,16 +3,16 @@
 //! blocks: the monitor's poll loop calls [`Forwarder::turn`] whenever
 //! [`Forwarder::fd`] is readable. Needs no memory before the first connection.
 
-mod datagram;
+mod datagrams;
 
 use crate::error::{Context, Result};
+use crate::network::alarm::Alarm;
 use crate::network::inside::Inside;
 use crate::network::publish::{Listener, Socket};
 use crate::network::stream::Streams;
 use crate::network::token::Token;
-use datagram::Flows;
+use datagrams::Datagrams;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -26,10 +26,8 @@ pub struct Forwarder {
     paused: bool,
     inside: Inside,
     streams: Streams,
-    flows: Flows,
-    /// Made beforehand: it is needed when descriptors have run out.
-    timer: TimerFd,
-    armed: bool,
+    datagrams: Datagrams,
+    alarm: Alarm,
 }
 
 /// Events handled in one turn: the monitor has other work as well.
@@ -43,21 +41,14 @@ impl Forwarder {
     pub fn new(listeners: Vec<Listener>, netns: OwnedFd, addresses: Vec<IpAddr>) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .context(|| "cannot make an epoll descriptor")?;
-        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
-        let timer =
-            TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).context(|| "cannot make a timer")?;
-        epoll
-            .add(&timer, Token::Timer.event(EpollFlags::EPOLLIN))
-            .context(|| "cannot watch a timer")?;
         let forwarder = Self {
+            alarm: Alarm::new(&epoll)?,
             epoll,
             listeners,
             paused: false,
             inside: Inside::new(netns, addresses),
             streams: Streams::default(),
-            flows: Flows::default(),
-            timer,
-            armed: false,
+            datagrams: Datagrams::new(),
         };
         forwarder
             .watch_listeners()
@@ -95,15 +86,15 @@ impl Forwarder {
                     self.streams
                         .event(token, &self.epoll, Some(&mut self.inside));
                 }
-                Token::Flow(index) => self.flows.reply(index, &self.listeners, &self.inside),
+                Token::Flow(index) => self.datagrams.reply(index, &self.listeners, &self.inside),
                 Token::Timer => self.tick(),
                 _ => {}
             }
         }
         // Only now: an event of this batch may still name a slot that was freed.
         let rests = self.streams.reclaim();
-        if rests && !self.armed {
-            self.alarm(SWEEP);
+        if rests && !self.alarm.is_set() {
+            self.alarm.set(SWEEP);
         }
     }
 
@@ -116,7 +107,7 @@ impl Forwarder {
                 self.streams
                     .accept(tcp, listener.container_port, &self.epoll, &mut self.inside)
             }
-            Socket::Udp(udp) => self.flows.arrival(
+            Socket::Udp(udp) => self.datagrams.arrival(
                 index,
                 udp,
                 listener.container_port,
@@ -125,7 +116,7 @@ impl Forwarder {
             ),
         };
         match outcome {
-            Ok(()) if !self.flows.is_empty() && !self.armed => self.alarm(SWEEP),
+            Ok(()) if !self.datagrams.is_empty() && !self.alarm.is_set() => self.alarm.set(SWEEP),
             Ok(()) => {}
             Err(_) => self.pause(),
         }
@@ -147,32 +138,21 @@ impl Forwarder {
                 let _ = self.epoll.delete(listener);
             }
         }
-        self.alarm(PAUSE);
+        self.alarm.set(PAUSE);
     }
 
     fn tick(&mut self) {
-        self.armed = false;
-        // Reading makes it unreadable again; it does not block.
-        let _ = self.timer.wait();
+        self.alarm.went_off();
         if self.paused {
             self.paused = self.watch_listeners().is_err();
         }
-        self.flows.sweep();
+        self.datagrams.sweep();
         self.streams.rest();
-        match (self.paused, self.flows.is_empty()) {
+        match (self.paused, self.datagrams.is_empty()) {
             (true, _) => self.pause(),
-            (false, false) => self.alarm(SWEEP),
+            (false, false) => self.alarm.set(SWEEP),
             (false, true) => {}
         }
-    }
-
-    /// One timer: whatever was due later is looked at when it fires.
-    fn alarm(&mut self, after: Duration) {
-        let expiration = Expiration::OneShot(after.into());
-        self.armed = self
-            .timer
-            .set(expiration, TimerSetTimeFlags::empty())
-            .is_ok();
     }
 }
 

@@ -69,12 +69,6 @@ impl Inside {
             let more = (1..count).map_while(|_| socket(family, kind, flags, None).ok());
             Ok(std::iter::once(first).chain(more).collect())
         };
-        std::thread::scope(|scope| {
-            let builder = std::thread::Builder::new().stack_size(64 << 10);
-            match builder.spawn_scoped(scope, work) {
-                Ok(thread) => thread.join().unwrap_or(Err(Errno::EIO)),
-                Err(_) => Err(Errno::EAGAIN),
-            }
-        })
+        ns::elsewhere(work)?
     }
 }

@@ -1,9 +1,11 @@
 //! A container's network: the user's networks and what each container has in
 //! them, the way out, published ports, names, and the generated files in /etc.
 
+mod alarm;
 pub mod create;
 pub mod dns;
 pub mod etc;
+mod flows;
 pub mod forward;
 pub mod inside;
 pub mod link;

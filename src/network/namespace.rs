@@ -5,7 +5,7 @@
 
 use super::link::Links;
 use crate::error::{Context, Result};
-use crate::fs::lock;
+use crate::fs::{lock, private};
 use crate::paths::Paths;
 use crate::sys::ns;
 use crate::sys::procfs::Process;
@@ -13,7 +13,6 @@ use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// N, kept and listed until this is dropped.
@@ -49,16 +48,7 @@ impl Hold {
         let me = Process::me();
         let name = format!("{}.{}.{}", me.pid, me.start_time, netns.as_raw_fd());
         let entry = list.join(name);
-        create(&entry)
-            .or_else(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => {
-                    let mut builder = std::fs::DirBuilder::new();
-                    builder.recursive(true).mode(0o700).create(list)?;
-                    create(&entry)
-                }
-                _ => Err(e),
-            })
-            .context(|| format!("cannot write \"{}\"", entry.display()))?;
+        private::mark(&entry).context(|| format!("cannot write \"{}\"", entry.display()))?;
         Ok(Self { netns, entry })
     }
 }
@@ -74,12 +64,6 @@ impl Drop for Hold {
         // First: nobody is to find a descriptor that is being closed.
         let _ = std::fs::remove_file(&self.entry);
     }
-}
-
-fn create(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).mode(0o600);
-    options.open(path).map(drop)
 }
 
 fn make() -> Result<OwnedFd> {

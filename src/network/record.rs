@@ -2,6 +2,8 @@
 //! chosen for it. Field names and order are those of Docker's `network inspect`
 //! (Engine API 1.50), with two numbers of our own at the end.
 
+use crate::error::Result;
+use crate::text::{id, time};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -69,6 +71,24 @@ pub struct Pool {
 pub const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
 
 impl Network {
+    /// A new one that every user has.
+    pub fn predefined(name: &str, driver: &str) -> Result<Self> {
+        Ok(Self {
+            name: name.into(),
+            id: id::random()?,
+            created: time::now(),
+            scope: "local".into(),
+            driver: driver.into(),
+            enable_ipv4: true,
+            ipam: Ipam {
+                driver: "default".into(),
+                ..Ipam::default()
+            },
+            version: VERSION,
+            ..Self::default()
+        })
+    }
+
     pub fn is_predefined(&self) -> bool {
         PREDEFINED.contains(&self.name.as_str())
     }

@@ -12,13 +12,13 @@
 
 use super::record::{Network, Pool};
 use crate::error::{Context, Error, Result};
-use crate::fs::lock;
+use crate::fs::{lock, private};
 use crate::paths::Paths;
 use ipnet::IpNet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// What belongs to one network.
@@ -232,9 +232,9 @@ impl Register {
             return Ok(());
         }
         let fill = || -> io::Result<()> {
-            make(&self.dir)?;
+            private::dir(&self.dir)?;
             let new = crate::fs::replace::temporary_beside(&place);
-            make(&new)?;
+            private::dir(&new)?;
             for (ip, owner) in owners.all() {
                 let _ = symlink(owner, new.join(ip.to_string()));
             }
@@ -258,13 +258,6 @@ pub fn is_label(name: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && b != b'/' && b != b'\\')
 }
 
-fn make(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-}
-
 /// A link in a directory that may come and go.
 fn put(dir: &Path, name: &str, target: &str) -> io::Result<()> {
     let path = dir.join(name);
@@ -273,7 +266,7 @@ fn put(dir: &Path, name: &str, target: &str) -> io::Result<()> {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 let _ = fs::remove_file(&path);
             }
-            Err(e) if e.kind() == ErrorKind::NotFound => make(dir)?,
+            Err(e) if e.kind() == ErrorKind::NotFound => private::dir(dir)?,
             other => return other,
         }
     }

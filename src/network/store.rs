@@ -1,24 +1,20 @@
 //! `networks/`: one record per network. A record is right or absent; whoever
 //! makes or removes one holds the lock, readers hold none.
 
-use super::record::{Ipam, Network, PREDEFINED, VERSION};
+use super::record::{Network, PREDEFINED, VERSION};
 use crate::error::{Context, Error, Result};
 use crate::fs::lock::{self, Lock};
+use crate::fs::private;
 use crate::fs::replace::{Durability, TEMPORARY_PREFIX, replace_record};
 use crate::paths::Paths;
-use crate::text::{id, time};
+use crate::text::id;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 
 const ENDING: &str = ".json";
 
 /// The lock of whoever makes or removes networks.
 pub fn lock(paths: &Paths) -> Result<Lock> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(paths.networks())
-        .context(|| "cannot make the directory of networks")?;
+    private::dir(&paths.networks()).context(|| "cannot make the directory of networks")?;
     lock::exclusive(&paths.networks().join("lock"))
 }
 
@@ -70,20 +66,8 @@ fn fixed(paths: &Paths, name: &str) -> Result<Option<Network>> {
             if paths.network(name).exists() {
                 return by_name(paths, name);
             }
-            let network = Network {
-                name: name.into(),
-                id: id::random()?,
-                created: time::now(),
-                scope: "local".into(),
-                driver: if name == "none" { "null" } else { name }.into(),
-                enable_ipv4: true,
-                ipam: Ipam {
-                    driver: "default".into(),
-                    ..Ipam::default()
-                },
-                version: VERSION,
-                ..Network::default()
-            };
+            let driver = if name == "none" { "null" } else { name };
+            let network = Network::predefined(name, driver)?;
             write(paths, &network)?;
             Ok(Some(network))
         }

@@ -6,7 +6,7 @@
 use super::link::{Bridge, Links, Mac, Peer};
 use super::namespace::Hold;
 use super::record::Network;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::paths::Paths;
 use crate::sys::ns;
 use ipnet::IpNet;
@@ -123,15 +123,7 @@ pub fn change<T: Send>(
         inside(change)?;
         work()
     };
-    std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().stack_size(128 << 10);
-        let thread = builder
-            .spawn_scoped(scope, job)
-            .context(|| "cannot start a thread for the container's network")?;
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(Error::internal("the container's network failed")))
-    })
+    ns::elsewhere(job).context(|| "cannot start a thread for the container's network")?
 }
 
 /// In N.

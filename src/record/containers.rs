@@ -9,6 +9,7 @@ use super::container::{Container, State, VERSION};
 use super::names;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock::{self, Lock};
+use crate::fs::private;
 use crate::fs::replace::{Durability, replace_record};
 use crate::paths::Paths;
 use crate::sys::procfs::Process;
@@ -41,10 +42,7 @@ impl<'a> New<'a> {
         make()
             .or_else(|e| match e.kind() {
                 std::io::ErrorKind::NotFound => {
-                    std::fs::DirBuilder::new()
-                        .recursive(true)
-                        .mode(0o700)
-                        .create(paths.containers())?;
+                    private::dir(&paths.containers())?;
                     make()
                 }
                 _ => Err(e),

@@ -6,9 +6,9 @@
 use super::containers::{exists, maker, maker_lives, state, write_new};
 use crate::error::{Context, Error, Result};
 use crate::fs::lock::{self, Lock};
+use crate::fs::private;
 use crate::fs::replace::{self, Durability};
 use crate::paths::Paths;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 const MOVING: &str = " moving";
@@ -40,11 +40,7 @@ pub fn claim(paths: &Paths, id: &str, name: &str) -> Result<()> {
 }
 
 fn claim_as(paths: &Paths, id: &str, name: &str, mark: &str) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(paths.names())
-        .context(|| "cannot make the directory of names")?;
+    private::dir(&paths.names()).context(|| "cannot make the directory of names")?;
     let path = paths.names().join(name);
     // Linked into place with its content: a name is never half there.
     let temporary = replace::temporary_beside(&path);

@@ -16,7 +16,6 @@ use crate::sys::procfs::Process;
 use crate::sys::{cmsg, cred, mount, pidfd, program, signal};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -44,13 +43,7 @@ pub fn serve(overlay: &Overlay, refusal: Errno, run_dir: &Path) -> Result<(Owned
     let refused = |e: Error| explained(overlay, refusal, e);
     let options = options(overlay).map_err(refused)?;
     let path = find().map_err(refused)?;
-    let (ours, theirs) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )
-    .context(|| "cannot make a socket pair")?;
+    let (ours, theirs) = cmsg::pair().context(|| "cannot make a socket pair")?;
     // A server that nobody listens to must not stop at a full pipe.
     let (words, mouth) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
         .context(|| "cannot make a pipe")?;

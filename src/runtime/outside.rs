@@ -7,11 +7,9 @@ use super::fuse::{self, Server};
 use super::overlay::{self, Writable};
 use super::plan::{Lower, Overlay};
 use crate::error::{Context, Error, Result};
-use crate::sys::clone::{self, Fork};
-use crate::sys::{cmsg, mount, pidfd};
+use crate::sys::{clone, mount};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -59,32 +57,7 @@ pub fn open(
 
 /// The same by the kernel alone, with what it says when it does not.
 pub fn by_kernel(overlay: &Overlay, staging: &CStr) -> nix::Result<OwnedFd> {
-    let (ours, theirs) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?;
-    match clone::clone(libc::CLONE_NEWNS, None)? {
-        Fork::Child => {
-            let sent = match make(overlay, staging) {
-                Ok(mount) => cmsg::send(theirs.as_fd(), &[0], &[mount.as_fd()]),
-                Err(errno) => cmsg::send(theirs.as_fd(), &(errno as i32).to_ne_bytes(), &[]),
-            };
-            clone::exit(i32::from(sent.is_err()))
-        }
-        Fork::Parent { pidfd: child, .. } => {
-            drop(theirs);
-            let mut bytes = [0; 4];
-            let heard = cmsg::receive(ours.as_fd(), &mut bytes, 0);
-            let _ = pidfd::reap(&child);
-            match heard? {
-                (_, [Some(mount), ..]) => Ok(mount),
-                (4, _) => Err(Errno::from_raw(i32::from_ne_bytes(bytes))),
-                _ => Err(Errno::EPIPE),
-            }
-        }
-    }
+    clone::made_elsewhere(libc::CLONE_NEWNS, || make(overlay, staging))
 }
 
 /// In the child with a mount namespace of its own.

@@ -18,6 +18,7 @@ use super::plan::{Lower, Overlay, Shifted, Upper};
 use crate::error::{Context, Error, Result};
 use crate::fs::copy::{self, Contents};
 use crate::fs::lock;
+use crate::fs::private;
 use crate::fs::replace::{TEMPORARY_PREFIX, maker_of, temporary_beside};
 use crate::image::digest::Digest;
 use crate::paths::Paths;
@@ -100,11 +101,7 @@ fn layer_of_names(paths: &Paths, wanted: &Wanted<'_>, data: &[CString]) -> Resul
         return Ok(Some(place.join(DIFF)));
     }
     let failed = || format!("cannot make \"{}\"", place.display());
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(paths.shifted())
-        .context(failed)?;
+    private::dir(&paths.shifted()).context(failed)?;
     // One makes it, others wait for it.
     let _lock = lock::exclusive(&paths.run().join("shifted.lock"))?;
     if place.join(DIFF).is_dir() {

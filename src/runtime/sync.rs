@@ -19,7 +19,6 @@
 
 use crate::sys::cmsg;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Groups beyond this are refused (row S20 of the security table).
@@ -106,12 +105,7 @@ pub struct ChildEnd(OwnedFd);
 pub struct ParentEnd(OwnedFd);
 
 pub fn pair() -> nix::Result<(ParentEnd, ChildEnd)> {
-    let (parent, child) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?;
+    let (parent, child) = cmsg::pair()?;
     Ok((ParentEnd(parent), ChildEnd(child)))
 }
 

@@ -34,11 +34,11 @@ pub use steps::{CachedStep, Kept, StepLayer};
 
 use crate::error::{Context, Result};
 use crate::fs::lock::{self, Lock};
+use crate::fs::private;
 use crate::fs::replace::{self, Durability};
 use crate::image::digest::Digest;
 use crate::paths::Paths;
 use std::io::Read;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Space kept aside so that an image can be removed from a full disk.
@@ -150,11 +150,7 @@ impl Store {
 }
 
 fn make_private_dir(dir: &Path) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .context(|| format!("cannot make directory \"{}\"", dir.display()))
+    private::dir(dir).context(|| format!("cannot make directory \"{}\"", dir.display()))
 }
 
 /// The whole file when it has at most `limit` bytes.

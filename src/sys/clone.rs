@@ -1,9 +1,9 @@
 //! clone3(2). The child goes on in the same Rust program, which is only sound
 //! when the parent has a single thread: every call checks that.
 
-use super::check;
+use super::{check, cmsg, pidfd};
 use nix::errno::Errno;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 /// `struct clone_args` (linux/sched.h), version 2.
 #[repr(C)]
@@ -80,6 +80,35 @@ pub fn clone(flags: libc::c_int, cgroup: Option<RawFd>) -> nix::Result<Fork> {
 /// fork(2) through clone3.
 pub fn fork() -> nix::Result<Fork> {
     clone(0, None)
+}
+
+/// A descriptor that `make` opens in a child with `flags`, and that outlives the
+/// child; with what `make` says when it fails.
+pub fn made_elsewhere(
+    flags: libc::c_int,
+    make: impl FnOnce() -> nix::Result<OwnedFd>,
+) -> nix::Result<OwnedFd> {
+    let (ours, theirs) = cmsg::pair()?;
+    match clone(flags, None)? {
+        Fork::Child => {
+            let sent = match make() {
+                Ok(made) => cmsg::send(theirs.as_fd(), &[0], &[made.as_fd()]),
+                Err(errno) => cmsg::send(theirs.as_fd(), &(errno as i32).to_ne_bytes(), &[]),
+            };
+            exit(i32::from(sent.is_err()))
+        }
+        Fork::Parent { pidfd: child, .. } => {
+            drop(theirs);
+            let mut bytes = [0; 4];
+            let heard = cmsg::receive(ours.as_fd(), &mut bytes, 0);
+            let _ = pidfd::reap(&child);
+            match heard? {
+                (_, [Some(made), ..]) => Ok(made),
+                (4, _) => Err(Errno::from_raw(i32::from_ne_bytes(bytes))),
+                _ => Err(Errno::EPIPE),
+            }
+        }
+    }
 }
 
 /// Ends the process at once: no destructors, no flushing of inherited buffers.

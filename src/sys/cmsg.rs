@@ -2,6 +2,7 @@
 //! usable between clone and exec.
 
 use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// The most descriptors that one message carries.
@@ -11,6 +12,16 @@ pub const MAX_FDS: usize = 4;
 #[repr(C, align(8))]
 struct Control([u8; CONTROL]);
 const CONTROL: usize = 16 + MAX_FDS * size_of::<RawFd>();
+
+/// Two ends of a connection, close-on-exec.
+pub fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+    socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+}
 
 /// Sends `bytes` with `fds`.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> nix::Result<()> {

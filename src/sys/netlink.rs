@@ -122,10 +122,6 @@ impl Requests {
         self.bytes(kind, &value.to_be_bytes())
     }
 
-    pub fn be64(&mut self, kind: u16, value: u64) -> &mut Self {
-        self.bytes(kind, &value.to_be_bytes())
-    }
-
     /// An attribute that holds what `inside` adds.
     pub fn nest(&mut self, kind: u16, inside: impl FnOnce(&mut Self)) -> &mut Self {
         self.nest_with(kind, &[], inside)

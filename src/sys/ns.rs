@@ -1,6 +1,7 @@
 //! Joining namespaces.
 
 use super::check;
+use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// setns(2) with a namespace descriptor or, with several flags, a pidfd.
@@ -11,6 +12,22 @@ pub fn join(fd: impl AsFd, flags: libc::c_int) -> nix::Result<()> {
     }))
     .map(drop)
 }
+
+/// Does `work`, which joins namespaces, in a thread of its own: the caller stays
+/// where it is. EAGAIN when there can be no more threads (pthread_create(3)),
+/// EIO when `work` panicked.
+pub fn elsewhere<T: Send>(work: impl FnOnce() -> T + Send) -> nix::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, work)
+            .map_err(|_| Errno::EAGAIN)?;
+        thread.join().map_err(|_| Errno::EIO)
+    })
+}
+
+/// Enough for a batch of netlink messages.
+const STACK: usize = 128 << 10;
 
 /// Brings `lo` up in this network namespace (netdevice(7)).
 pub fn loopback_up() -> nix::Result<()> {

@@ -165,12 +165,3 @@ pub fn reap_any() -> nix::Result<Option<(i32, i32)>> {
         Err(e) => Err(e),
     }
 }
-
-/// Status of a wait status as a shell has it: exit code, or 128 + signal.
-pub fn status_of(wait_status: i32) -> i32 {
-    if libc::WIFEXITED(wait_status) {
-        libc::WEXITSTATUS(wait_status)
-    } else {
-        128 + libc::WTERMSIG(wait_status)
-    }
-}

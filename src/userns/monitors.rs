@@ -4,8 +4,8 @@
 //! sign that something was left half done; it stays until that is put right.
 
 use crate::error::{Context, Result};
+use crate::fs::private;
 use crate::sys::procfs::Process;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What the process does.
@@ -25,29 +25,9 @@ impl Entry {
     pub fn add(dir: &Path, role: Role) -> Result<Self> {
         let me = Process::me();
         let path = dir.join(file_name(role, me));
-        match create(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                make_list(dir).and_then(|()| create(&path))
-            }
-            other => other,
-        }
-        .context(|| format!("cannot write \"{}\"", path.display()))?;
+        private::mark(&path).context(|| format!("cannot write \"{}\"", path.display()))?;
         Ok(Self(path))
     }
-}
-
-fn create(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).mode(0o600);
-    options.open(path).map(drop)
-}
-
-/// Makes the directory of the list, for the caller alone.
-pub fn make_list(dir: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
 }
 
 impl Drop for Entry {
@@ -60,11 +40,11 @@ impl Drop for Entry {
 /// monitors, which are also added when they are missing (the run directory
 /// may have been wiped).
 pub fn restore(dir: &Path, dead: Vec<PathBuf>, needed: &[Process]) -> Result<()> {
-    make_list(dir).context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+    private::dir(dir).context(|| format!("cannot make directory \"{}\"", dir.display()))?;
     let entry = |process: &Process| dir.join(file_name(Role::Monitor, *process));
     let needed: Vec<PathBuf> = needed.iter().map(entry).collect();
     for path in needed.iter().filter(|path| !path.exists()) {
-        create(path).context(|| format!("cannot write \"{}\"", path.display()))?;
+        private::mark(path).context(|| format!("cannot write \"{}\"", path.display()))?;
     }
     for path in dead.iter().filter(|path| !needed.contains(path)) {
         let _ = std::fs::remove_file(path);

@@ -17,7 +17,6 @@ use super::chain::Chain;
 use crate::error::{Error, Kind};
 use crate::sys::cmsg;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -84,12 +83,7 @@ pub struct End {
 }
 
 pub fn pair() -> nix::Result<(End, End)> {
-    let (a, b) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?;
+    let (a, b) = cmsg::pair()?;
     let end = |socket| End {
         socket,
         parts: Vec::new(),

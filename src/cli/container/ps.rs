@@ -1,6 +1,6 @@
 //! `wherry ps`.
 
-use crate::cli::{Front, Verb, settings, stdout};
+use crate::cli::{Front, Verb, listing, settings, stdout};
 use crate::container::disk::ContainerUse;
 use crate::container::filter::Filters;
 use crate::container::list::{Summary, Which, list};
@@ -303,11 +303,7 @@ impl Line {
     }
 
     fn labels(&self) -> String {
-        let labels = self.summary.asked.config.labels.iter();
-        labels
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect::<Vec<_>>()
-            .join(",")
+        listing::labels(&self.summary.asked.config.labels)
     }
 
     fn mounts(&self) -> String {

@@ -99,13 +99,7 @@ impl Row for Line {
         Field {
             name: "Labels",
             header: "LABELS",
-            get: |l| {
-                let labels = l.network.labels.iter();
-                let all: Vec<String> = labels
-                    .map(|(name, value)| format!("{name}={value}"))
-                    .collect();
-                all.join(",").into()
-            },
+            get: |l| listing::labels(&l.network.labels).into(),
         },
         Field {
             name: "Name",

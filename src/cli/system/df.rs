@@ -4,11 +4,11 @@ use crate::build::keep::{self, Record};
 use crate::cli::container::ps;
 use crate::cli::image::ls;
 use crate::cli::volume::ls as volume_ls;
-use crate::cli::{Front, Verb, stdout};
+use crate::cli::{Front, Verb, listing, stdout};
 use crate::container::disk::{self, DiskUse};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::output::list::{Field, Format, Row, document};
+use crate::output::list::{Field, Row, document};
 use crate::output::template::Template;
 use crate::text::escape::visible;
 use crate::text::{id, size, time};
@@ -43,13 +43,10 @@ impl Verb for DfArgs {
         let text = match self.verbose {
             true => verbose(format)?,
             false => {
-                let format = Format::parse(format, TABLE, RAW)
-                    .map_err(|e| e.within("template parsing error"))?;
+                let format = listing::parse(format, TABLE, RAW)?;
                 let engine = Engine::open()?;
                 let rows = summary(&disk::measure(&engine)?, &keep::records(&engine)?);
-                format
-                    .render(&rows, stdout::is_terminal())
-                    .map_err(|e| e.within("template parsing error"))?
+                listing::text(&format, &rows)?
             }
         };
         stdout::print(&text)?;
@@ -92,15 +89,14 @@ fn verbose(format: &str) -> Result<String> {
         })
         .collect();
     let Some(template) = template else {
-        let escape = stdout::is_terminal();
         return Ok(format!(
             "Images space usage:\n\n{}\nContainers space usage:\n\n{}\n\
              Local Volumes space usage:\n\n{}\nBuild cache usage: {}\n\n{}",
-            Format::parse("", IMAGES, "")?.render(&images, escape)?,
-            Format::parse("", CONTAINERS, "")?.render(&containers, escape)?,
-            Format::parse("", VOLUMES, "")?.render(&volumes, escape)?,
+            table(IMAGES, &images)?,
+            table(CONTAINERS, &containers)?,
+            table(VOLUMES, &volumes)?,
             size::decimal4(cache.iter().map(|kept| kept.0.size).sum()),
-            Format::parse("", CACHE, "")?.render(&cache, escape)?,
+            table(CACHE, &cache)?,
         ));
     };
     let all = json!({
@@ -113,6 +109,10 @@ fn verbose(format: &str) -> Result<String> {
         .render(&all)
         .map_err(|e| e.within("template parsing error"))?;
     Ok(visible(&text).into_owned())
+}
+
+fn table<R: Row>(template: &str, rows: &[R]) -> Result<String> {
+    listing::text(&listing::parse("", template, "")?, rows)
 }
 
 /// A row of the short form.

@@ -64,16 +64,6 @@ pub struct Line {
     pub disk: Option<(usize, u64)>,
 }
 
-impl Line {
-    fn labels(&self) -> String {
-        let labels = self.volume.labels.iter().flatten();
-        labels
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect::<Vec<_>>()
-            .join(",")
-    }
-}
-
 impl Row for Line {
     const FIELDS: &'static [Field<Self>] = &[
         Field {
@@ -94,7 +84,7 @@ impl Row for Line {
         Field {
             name: "Labels",
             header: "LABELS",
-            get: |l| l.labels().into(),
+            get: |l| listing::labels(l.volume.labels.iter().flatten()).into(),
         },
         Field {
             name: "Links",

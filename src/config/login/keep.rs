@@ -5,11 +5,11 @@ use super::{Credential, File, HUB_HOSTS, HUB_KEY, Logins, parse, same_host};
 use crate::config::read_text;
 use crate::error::{Context, Error, Result};
 use crate::fs::lock;
+use crate::fs::private;
 use crate::fs::replace::{self, Durability};
 use base64::Engine as _;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Where a login was put.
@@ -106,11 +106,7 @@ fn set(path: &Path, host: &str, entry: Option<Value>) -> Result<()> {
     // The file itself where the path is a link to it.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let dir = path.parent().unwrap_or(Path::new("/"));
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+    private::dir(dir).context(|| format!("cannot make directory \"{}\"", dir.display()))?;
     // Some file systems have no locks for directories.
     let _lock = lock::directory(dir);
     let mut document: Map<String, Value> = match read_text(&path)? {

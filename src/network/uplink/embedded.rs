@@ -19,8 +19,8 @@
 //! is gone nothing listens and queued packets are dropped: no way out.
 
 mod complaints;
+mod datagrams;
 mod echoes;
-mod flows;
 mod opening;
 mod packet;
 mod policy;
@@ -31,18 +31,18 @@ mod sockets;
 pub use rules::Local;
 pub use sockets::Sockets;
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
+use crate::network::alarm::Alarm;
 use crate::network::inside::Inside;
 use crate::network::link::Links;
 use crate::network::stream::{self, Streams};
 use crate::network::token::Token;
 use crate::sys::ns;
+use datagrams::Datagrams;
 use echoes::Echoes;
-use flows::Flows;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use opening::{Openings, Syn};
 use packet::Packet;
 use rules::Change;
@@ -68,13 +68,12 @@ pub struct Embedded {
     inside: Inside,
     openings: Openings,
     streams: Streams,
-    flows: Flows,
+    datagrams: Datagrams,
     echoes: Echoes,
     /// Listeners are not watched until the timer fires: no descriptor was left
     /// for another connection.
     paused: bool,
-    timer: TimerFd,
-    armed: bool,
+    alarm: Alarm,
     /// Empty when nothing has been under way for a while.
     buffer: Vec<u8>,
 }
@@ -95,13 +94,11 @@ impl Embedded {
     pub fn new(sockets: Sockets, netns: OwnedFd, local: Local) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .context(|| "cannot make an epoll descriptor")?;
-        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
-        let timer =
-            TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).context(|| "cannot make a timer")?;
         let again = netns
             .try_clone()
             .context(|| "cannot keep the container's network namespace")?;
         let embedded = Self {
+            alarm: Alarm::new(&epoll)?,
             epoll,
             netns,
             sockets,
@@ -109,11 +106,9 @@ impl Embedded {
             inside: Inside::new(again, Vec::new()),
             openings: Openings::default(),
             streams: Streams::default(),
-            flows: Flows::default(),
-            echoes: Echoes::default(),
+            datagrams: Datagrams::new(),
+            echoes: Echoes::new(),
             paused: false,
-            timer,
-            armed: false,
             buffer: Vec::new(),
         };
         embedded.watch().context(|| "cannot watch the way out")?;
@@ -122,7 +117,6 @@ impl Embedded {
 
     fn watch(&self) -> nix::Result<()> {
         let flags = EpollFlags::EPOLLIN;
-        self.epoll.add(&self.timer, Token::Timer.event(flags))?;
         self.epoll
             .add(&self.sockets.queue, Token::Queue.event(flags))?;
         for (index, family) in self.sockets.families().enumerate() {
@@ -151,14 +145,7 @@ impl Embedded {
                 .context(|| "cannot enter the container's network")?;
             sockets.set_rules(Change::Replace, &local)
         };
-        std::thread::scope(|scope| {
-            std::thread::Builder::new()
-                .stack_size(128 << 10)
-                .spawn_scoped(scope, work)
-                .context(|| "cannot start a thread for the container's network")?
-                .join()
-                .unwrap_or_else(|_| Err(Error::internal("the container's network failed")))
-        })?;
+        ns::elsewhere(work).context(|| "cannot start a thread for the container's network")??;
         self.local = local;
         Ok(())
     }
@@ -184,8 +171,8 @@ impl Embedded {
         }
         // Only now: an event of this batch may still name a slot that was freed.
         let rests = self.streams.reclaim();
-        if !self.armed && (rests || self.has_deadlines()) {
-            self.alarm(SWEEP);
+        if !self.alarm.is_set() && (rests || self.has_deadlines()) {
+            self.alarm.set(SWEEP);
         }
     }
 
@@ -201,7 +188,7 @@ impl Embedded {
             Token::Listener(family) => self.take(family, ACCEPTS),
             Token::Datagrams(index) => {
                 if let Some(family) = self.sockets.families().nth(index) {
-                    self.flows.arrival(
+                    self.datagrams.arrival(
                         &family.datagrams,
                         &self.sockets,
                         &self.inside,
@@ -211,8 +198,8 @@ impl Embedded {
                     );
                 }
             }
-            Token::Near(index) => self.flows.near(index, &self.sockets, &mut self.buffer),
-            Token::Far(index) => self.flows.far(index, &self.sockets, &mut self.buffer),
+            Token::Near(index) => self.datagrams.near(index, &self.sockets, &mut self.buffer),
+            Token::Far(index) => self.datagrams.far(index, &self.sockets, &mut self.buffer),
             Token::Echo(index) => {
                 self.echoes.answered(index, &self.sockets, &mut self.buffer);
             }
@@ -296,18 +283,16 @@ impl Embedded {
                 let _ = self.epoll.delete(&family.listener);
             }
         }
-        self.alarm(PAUSE);
+        self.alarm.set(PAUSE);
     }
 
     fn tick(&mut self) {
-        self.armed = false;
-        // Reading makes it unreadable again; it does not block.
-        let _ = self.timer.wait();
+        self.alarm.went_off();
         if self.paused {
             self.paused = self.watch_listeners().is_err();
         }
         self.openings.sweep();
-        self.flows.sweep();
+        self.datagrams.sweep();
         self.echoes.sweep();
         self.streams.rest();
         if self.is_idle() {
@@ -319,22 +304,13 @@ impl Embedded {
     }
 
     fn has_deadlines(&self) -> bool {
-        self.openings.has_ready() || !self.flows.is_empty() || !self.echoes.is_empty()
+        self.openings.has_ready() || !self.datagrams.is_empty() || !self.echoes.is_empty()
     }
 
     fn is_idle(&self) -> bool {
         self.openings.is_empty()
             && self.streams.is_empty()
-            && self.flows.is_empty()
+            && self.datagrams.is_empty()
             && self.echoes.is_empty()
-    }
-
-    /// One timer: whatever was due later is looked at when it fires.
-    fn alarm(&mut self, after: Duration) {
-        let expiration = Expiration::OneShot(after.into());
-        self.armed = self
-            .timer
-            .set(expiration, TimerSetTimeFlags::empty())
-            .is_ok();
     }
 }

@@ -7,6 +7,7 @@ use super::packet::{Packet, Unreachable, complain, echo, echo_reply, echo_reques
 use super::policy;
 use super::rules::Local;
 use super::sockets::{Sockets, family};
+use crate::network::flows::{Flows, Lapse};
 use crate::network::token::Token;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollFlags};
@@ -14,7 +15,6 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, connect,
     recvmsg, send, setsockopt, socket, sockopt,
 };
-use std::collections::HashMap;
 use std::io::IoSliceMut;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -29,11 +29,8 @@ const HOPS: u8 = 64;
 /// The container's address, its number, whom it asks.
 type Key = (IpAddr, u16, IpAddr);
 
-#[derive(Default)]
 pub struct Echoes {
-    flows: HashMap<usize, Flow>,
-    by_key: HashMap<Key, usize>,
-    next: usize,
+    flows: Flows<Key, Flow>,
 }
 
 struct Flow {
@@ -43,6 +40,12 @@ struct Flow {
 }
 
 impl Echoes {
+    pub fn new() -> Self {
+        Self {
+            flows: Flows::at_most(MAX),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.flows.is_empty()
     }
@@ -80,35 +83,18 @@ impl Echoes {
     }
 
     fn flow(&mut self, key: Key, local: &Local, epoll: &Epoll) -> Result<&mut Flow, Unreachable> {
-        let index = match self.by_key.get(&key) {
-            Some(index) => *index,
-            None => self.open(key, local, epoll)?,
-        };
-        self.flows.get_mut(&index).ok_or(Unreachable::Host)
-    }
-
-    fn open(&mut self, key: Key, local: &Local, epoll: &Epoll) -> Result<usize, Unreachable> {
-        let to = policy::address(key.2, local)?;
-        if self.flows.len() >= MAX {
-            let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.last);
-            let oldest = oldest.map(|(index, _)| *index);
-            oldest.into_iter().for_each(|index| self.close(index));
+        // Twice, for find_mut's loan would last through the other branch.
+        if self.flows.find_mut(key).is_none() {
+            let to = policy::address(key.2, local)?;
+            self.flows
+                .begin(key, |number| Flow::open(key, to, number, epoll))?;
         }
-        let socket = ping_socket(to).map_err(unreachable)?;
-        let index = self.next;
-        epoll
-            .add(&socket, Token::Echo(index).event(EpollFlags::EPOLLIN))
-            .map_err(unreachable)?;
-        self.next += 1;
-        self.by_key.insert(key, index);
-        let last = Instant::now();
-        self.flows.insert(index, Flow { key, socket, last });
-        Ok(index)
+        self.flows.find_mut(key).ok_or(Unreachable::Host)
     }
 
     /// Carries answers back.
     pub fn answered(&mut self, index: usize, sockets: &Sockets, buffer: &mut [u8]) {
-        let Some(flow) = self.flows.get_mut(&index) else {
+        let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
         for _ in 0..ECHOES {
@@ -121,26 +107,34 @@ impl Echoes {
     }
 
     pub fn sweep(&mut self) {
-        let idle = self.flows.iter().filter(|(_, f)| f.last.elapsed() >= IDLE);
-        let idle: Vec<usize> = idle.map(|(index, _)| *index).collect();
-        idle.into_iter().for_each(|index| self.close(index));
-        if self.flows.is_empty() {
-            let next = self.next;
-            *self = Self {
-                next,
-                ..Self::default()
-            };
-        }
+        self.flows.sweep();
+    }
+}
+
+impl Lapse for Flow {
+    fn last(&self) -> Instant {
+        self.last
     }
 
-    fn close(&mut self, index: usize) {
-        if let Some(flow) = self.flows.remove(&index) {
-            self.by_key.remove(&flow.key);
-        }
+    fn is_over(&self) -> bool {
+        self.last.elapsed() >= IDLE
     }
 }
 
 impl Flow {
+    /// `to` is where the third of `key` is for us; `number` that of its events.
+    fn open(key: Key, to: IpAddr, number: usize, epoll: &Epoll) -> Result<Self, Unreachable> {
+        let socket = ping_socket(to).map_err(unreachable)?;
+        epoll
+            .add(&socket, Token::Echo(number).event(EpollFlags::EPOLLIN))
+            .map_err(unreachable)?;
+        Ok(Self {
+            key,
+            socket,
+            last: Instant::now(),
+        })
+    }
+
     /// With as many hops to go as the container gave it.
     fn send(&self, message: &[u8], hops: u8) -> nix::Result<()> {
         match self.key.2 {

@@ -8,6 +8,7 @@ use super::packet::{Unreachable, complain, datagram};
 use super::policy;
 use super::rules::Local;
 use super::sockets::{Sockets, family};
+use crate::network::flows::{Flows, Lapse};
 use crate::network::inside::Inside;
 use crate::network::token::Token;
 use crate::sys::set_transparent;
@@ -16,7 +17,6 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockType, SockaddrIn, SockaddrIn6, SockaddrStorage, bind,
     recvmsg, setsockopt, sockopt,
 };
-use std::collections::HashMap;
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -33,12 +33,9 @@ const MAX: usize = 2048;
 /// Datagrams of one socket in one turn.
 const DATAGRAMS: usize = 64;
 
-#[derive(Default)]
-pub struct Flows {
-    flows: HashMap<usize, Flow>,
-    by_pair: HashMap<(SocketAddr, SocketAddr), usize>,
-    /// Flow numbers are never used again: a late event finds nothing.
-    next: usize,
+pub struct Datagrams {
+    /// By the container's address and the one it talks to.
+    flows: Flows<(SocketAddr, SocketAddr), Flow>,
 }
 
 struct Flow {
@@ -50,7 +47,13 @@ struct Flow {
     last: Instant,
 }
 
-impl Flows {
+impl Datagrams {
+    pub fn new() -> Self {
+        Self {
+            flows: Flows::at_most(MAX),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.flows.is_empty()
     }
@@ -69,70 +72,32 @@ impl Flows {
             let Some((length, client, to)) = receive(socket, buffer) else {
                 return;
             };
-            let index = match self.by_pair.get(&(client, to)) {
-                Some(index) => *index,
-                None => match self.open(client, to, inside, local, epoll) {
-                    Ok(index) => index,
-                    Err(why) => {
-                        let about = datagram(client, to, length);
-                        let what = why.complaint(to.ip());
-                        let packet = complain(to.ip(), client.ip(), what, &about);
-                        sockets.inject(client.ip(), &packet);
-                        continue;
-                    }
-                },
+            let key = (client, to);
+            let flow = match self.flows.find_mut(key) {
+                Some(flow) => Ok(flow),
+                None => policy::outside(to, local).and_then(|far| {
+                    self.flows
+                        .begin(key, |number| Flow::open(key, far, number, inside, epoll))
+                }),
             };
-            if let Some(flow) = self.flows.get_mut(&index) {
-                flow.last = Instant::now();
-                flow.send(&buffer[..length], sockets);
+            match flow {
+                Ok(flow) => {
+                    flow.last = Instant::now();
+                    flow.send(&buffer[..length], sockets);
+                }
+                Err(why) => {
+                    let about = datagram(client, to, length);
+                    let what = why.complaint(to.ip());
+                    let packet = complain(to.ip(), client.ip(), what, &about);
+                    sockets.inject(client.ip(), &packet);
+                }
             }
         }
     }
 
-    fn open(
-        &mut self,
-        client: SocketAddr,
-        to: SocketAddr,
-        inside: &Inside,
-        local: &Local,
-        epoll: &Epoll,
-    ) -> Result<usize, Unreachable> {
-        let far = policy::outside(to, local)?;
-        if self.flows.len() >= MAX {
-            let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.last);
-            let oldest = oldest.map(|(index, _)| *index);
-            oldest.into_iter().for_each(|index| self.close(index));
-        }
-        let outside = outside(far).map_err(|e| unreachable(&e))?;
-        let near = inside
-            .one(family(to.ip()), SockType::Datagram)
-            .and_then(|fd| as_far_end(fd, client, to));
-        let near = near.map_err(|_| Unreachable::Host)?;
-        let index = self.next;
-        let watch = |socket: &UdpSocket, token: Token| {
-            epoll
-                .add(socket, token.event(EpollFlags::EPOLLIN))
-                .map_err(|_| Unreachable::Host)
-        };
-        watch(&outside, Token::Far(index))?;
-        watch(&near, Token::Near(index))?;
-        self.next += 1;
-        self.by_pair.insert((client, to), index);
-        let flow = Flow {
-            client,
-            to,
-            inside: near,
-            outside,
-            answered: false,
-            last: Instant::now(),
-        };
-        self.flows.insert(index, flow);
-        Ok(index)
-    }
-
     /// Carries on what the container sends.
     pub fn near(&mut self, index: usize, sockets: &Sockets, buffer: &mut [u8]) {
-        let Some(flow) = self.flows.get_mut(&index) else {
+        let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
         for _ in 0..DATAGRAMS {
@@ -151,7 +116,7 @@ impl Flows {
 
     /// Carries the answers back.
     pub fn far(&mut self, index: usize, sockets: &Sockets, buffer: &mut [u8]) {
-        let Some(flow) = self.flows.get_mut(&index) else {
+        let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
         for _ in 0..DATAGRAMS {
@@ -169,26 +134,41 @@ impl Flows {
 
     /// Ends what has been idle too long.
     pub fn sweep(&mut self) {
-        let idle = self.flows.iter().filter(|(_, flow)| flow.is_idle());
-        let idle: Vec<usize> = idle.map(|(index, _)| *index).collect();
-        idle.into_iter().for_each(|index| self.close(index));
-        if self.flows.is_empty() {
-            let next = self.next;
-            *self = Self {
-                next,
-                ..Self::default()
-            };
-        }
-    }
-
-    fn close(&mut self, index: usize) {
-        if let Some(flow) = self.flows.remove(&index) {
-            self.by_pair.remove(&(flow.client, flow.to));
-        }
+        self.flows.sweep();
     }
 }
 
 impl Flow {
+    /// `far` is where `to` is for us; `number` the one of its events.
+    fn open(
+        (client, to): (SocketAddr, SocketAddr),
+        far: SocketAddr,
+        number: usize,
+        inside: &Inside,
+        epoll: &Epoll,
+    ) -> Result<Self, Unreachable> {
+        let outside = outside(far).map_err(|e| unreachable(&e))?;
+        let near = inside
+            .one(family(to.ip()), SockType::Datagram)
+            .and_then(|fd| as_far_end(fd, client, to));
+        let near = near.map_err(|_| Unreachable::Host)?;
+        let watch = |socket: &UdpSocket, token: Token| {
+            epoll
+                .add(socket, token.event(EpollFlags::EPOLLIN))
+                .map_err(|_| Unreachable::Host)
+        };
+        watch(&outside, Token::Far(number))?;
+        watch(&near, Token::Near(number))?;
+        Ok(Self {
+            client,
+            to,
+            inside: near,
+            outside,
+            answered: false,
+            last: Instant::now(),
+        })
+    }
+
     fn send(&mut self, bytes: &[u8], sockets: &Sockets) {
         if self.outside.send(bytes).is_err() {
             // Mostly it tells of an earlier one, and this one was not sent.
@@ -208,8 +188,14 @@ impl Flow {
             sockets.inject(self.client.ip(), &packet);
         }
     }
+}
 
-    fn is_idle(&self) -> bool {
+impl Lapse for Flow {
+    fn last(&self) -> Instant {
+        self.last
+    }
+
+    fn is_over(&self) -> bool {
         let limit = match (self.answered, self.to.port()) {
             (true, NAMES) => NAMED,
             (true, _) => ANSWERED,

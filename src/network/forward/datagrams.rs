@@ -1,13 +1,13 @@
 //! UDP: each client of each listener gets a socket of its own in the container,
 //! so that answers find their way back, until it has been idle for a minute.
 
+use crate::network::flows::{Flows, Lapse};
 use crate::network::inside::Inside;
 use crate::network::publish::{Listener, Socket};
 use crate::network::token::Token;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollFlags};
 use nix::sys::socket::{AddressFamily, SockType};
-use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -20,13 +20,9 @@ const DATAGRAMS: usize = 64;
 /// No datagram is longer.
 const BUFFER: usize = 64 << 10;
 
-#[derive(Default)]
-pub(super) struct Flows {
-    flows: HashMap<usize, Flow>,
-    /// Listener and client to flow.
-    by_client: HashMap<(usize, SocketAddr), usize>,
-    /// Flow numbers are never used again: a late event finds nothing.
-    next: usize,
+pub(super) struct Datagrams {
+    /// By listener and client.
+    flows: Flows<(usize, SocketAddr), Flow>,
     /// Empty until the first datagram.
     buffer: Vec<u8>,
 }
@@ -40,7 +36,14 @@ struct Flow {
     last: Instant,
 }
 
-impl Flows {
+impl Datagrams {
+    pub fn new() -> Self {
+        Self {
+            flows: Flows::at_most(MAX_FLOWS),
+            buffer: Vec::new(),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.flows.is_empty()
     }
@@ -62,59 +65,25 @@ impl Flows {
                 // An ICMP error of an earlier answer: not of interest.
                 Err(_) => continue,
             };
-            let index = match self.by_client.get(&(listener, client)) {
-                Some(index) => *index,
-                None => self.open(listener, client, port, epoll, inside)?,
+            let key = (listener, client);
+            let flow = match self.flows.find_mut(key) {
+                Some(flow) => flow,
+                None => self.flows.begin(key, |number| {
+                    let flow = Flow::new(key, port, inside)?;
+                    let event = Token::Flow(number).event(EpollFlags::EPOLLIN);
+                    epoll.add(&flow.backend, event).map(|()| flow)
+                })?,
             };
-            if let Some(flow) = self.flows.get_mut(&index) {
-                flow.last = Instant::now();
-                flow.send(&self.buffer[..length], inside);
-            }
+            flow.last = Instant::now();
+            flow.send(&self.buffer[..length], inside);
         }
         Ok(())
-    }
-
-    fn open(
-        &mut self,
-        listener: usize,
-        client: SocketAddr,
-        port: u16,
-        epoll: &Epoll,
-        inside: &mut Inside,
-    ) -> nix::Result<usize> {
-        if self.flows.len() >= MAX_FLOWS {
-            let oldest = self
-                .flows
-                .iter()
-                .min_by_key(|(_, flow)| flow.last)
-                .map(|(index, _)| *index);
-            oldest.into_iter().for_each(|index| self.close(index));
-        }
-        let family = match inside.address(0, port) {
-            Some(SocketAddr::V6(_)) => AddressFamily::Inet6,
-            _ => AddressFamily::Inet,
-        };
-        let mut flow = Flow {
-            listener,
-            client,
-            backend: UdpSocket::from(inside.one(family, SockType::Datagram)?),
-            port,
-            attempt: 0,
-            last: Instant::now(),
-        };
-        flow.connect(inside);
-        let index = self.next;
-        epoll.add(&flow.backend, Token::Flow(index).event(EpollFlags::EPOLLIN))?;
-        self.next += 1;
-        self.by_client.insert((listener, client), index);
-        self.flows.insert(index, flow);
-        Ok(index)
     }
 
     /// Carries the container's answers back.
     pub fn reply(&mut self, index: usize, listeners: &[Listener], inside: &Inside) {
         self.buffer.resize(BUFFER, 0);
-        let Some(flow) = self.flows.get_mut(&index) else {
+        let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
         let Some(Socket::Udp(outside)) = listeners.get(flow.listener).map(|l| &l.socket) else {
@@ -134,29 +103,45 @@ impl Flows {
 
     /// Ends what has been idle too long.
     pub fn sweep(&mut self) {
-        let idle = self
-            .flows
-            .iter()
-            .filter(|(_, flow)| flow.last.elapsed() >= IDLE);
-        let idle: Vec<usize> = idle.map(|(index, _)| *index).collect();
-        idle.into_iter().for_each(|index| self.close(index));
+        self.flows.sweep();
         if self.flows.is_empty() {
-            let next = self.next;
-            *self = Self {
-                next,
-                ..Self::default()
-            };
-        }
-    }
-
-    fn close(&mut self, index: usize) {
-        if let Some(flow) = self.flows.remove(&index) {
-            self.by_client.remove(&(flow.listener, flow.client));
+            self.buffer = Vec::new();
         }
     }
 }
 
+impl Lapse for Flow {
+    fn last(&self) -> Instant {
+        self.last
+    }
+
+    fn is_over(&self) -> bool {
+        self.last.elapsed() >= IDLE
+    }
+}
+
 impl Flow {
+    fn new(
+        (listener, client): (usize, SocketAddr),
+        port: u16,
+        inside: &mut Inside,
+    ) -> nix::Result<Self> {
+        let family = match inside.address(0, port) {
+            Some(SocketAddr::V6(_)) => AddressFamily::Inet6,
+            _ => AddressFamily::Inet,
+        };
+        let mut flow = Self {
+            listener,
+            client,
+            backend: UdpSocket::from(inside.one(family, SockType::Datagram)?),
+            port,
+            attempt: 0,
+            last: Instant::now(),
+        };
+        flow.connect(inside);
+        Ok(flow)
+    }
+
     /// To the first address, from the present try on, that there is a way to.
     fn connect(&mut self, inside: &Inside) {
         while let Some(address) = inside.address(self.attempt, self.port) {
