@@ -20,7 +20,9 @@ use nix::sys::stat::Mode;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 
 /// The part of a container's config.json that lists need; the rest is skipped.
@@ -99,16 +101,10 @@ pub struct Which {
 pub fn list(engine: &Engine, which: &Which) -> Result<Vec<Summary>> {
     let filters = which.filters.resolve(engine)?;
     let all = which.all || which.last.is_some() || filters.implies_all();
-    let mut found = Vec::new();
-    let mut records = Records::new(&engine.paths);
-    for id in containers::ids(&engine.paths)? {
-        if !filters.takes_id(&id) {
-            continue;
-        }
-        if let Some(summary) = read(&mut records, &engine.paths, id, all) {
-            found.push(summary);
-        }
-    }
+    let mut ids = containers::ids(&engine.paths)?;
+    ids.retain(|id| filters.takes_id(id));
+    let paths = &engine.paths;
+    let mut found = side_by_side(paths, &ids, |records, id| read(records, paths, id, all));
     found.sort_by(|a, b| {
         b.asked
             .created
@@ -134,17 +130,13 @@ pub fn names(engine: &Engine) -> Result<Vec<String>> {
 }
 
 /// The names of the containers whose status is asked for, sorted.
-pub fn names_of(engine: &Engine, wanted: impl Fn(Status) -> bool) -> Result<Vec<String>> {
-    let mut records = Records::new(&engine.paths);
-    let mut names = Vec::new();
-    for id in containers::ids(&engine.paths)? {
-        let Some(written) = records.parse::<State>(&id, "state.json") else {
-            continue;
-        };
-        if written.version <= VERSION && wanted(truth(&written).status) {
-            names.push(written.name);
-        }
-    }
+pub fn names_of(engine: &Engine, wanted: impl Fn(Status) -> bool + Sync) -> Result<Vec<String>> {
+    let ids = containers::ids(&engine.paths)?;
+    let mut names = side_by_side(&engine.paths, &ids, |records, id| {
+        let written = records.parse::<State>(id, "state.json")?;
+        let is_wanted = written.version <= VERSION && wanted(truth(&written).status);
+        is_wanted.then_some(written.name)
+    });
     names.sort();
     Ok(names)
 }
@@ -159,17 +151,49 @@ pub fn measure(engine: &Engine, found: &mut [Summary]) -> Result<()> {
     Ok(())
 }
 
+/// What `read` makes of each container, in order. Many are shared out among
+/// threads: most of the time goes to opening files.
+fn side_by_side<T: Send>(
+    paths: &Paths,
+    ids: &[String],
+    read: impl Fn(&mut Records, &str) -> Option<T> + Sync,
+) -> Vec<T> {
+    let part = |ids: &[String]| -> Vec<T> {
+        let mut records = Records::new(paths);
+        let all = ids.iter();
+        all.filter_map(|id| read(&mut records, id)).collect()
+    };
+    if ids.len() < 2 * SHARE {
+        return part(ids);
+    }
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = ids.len().div_ceil(threads).max(SHARE);
+    std::thread::scope(|scope| {
+        let part = &part;
+        let parts = ids.chunks(share);
+        let parts: Vec<_> = parts.map(|ids| scope.spawn(|| part(ids))).collect();
+        let parts = parts.into_iter().map(|thread| thread.join());
+        // What panicked there goes on here.
+        parts
+            .flat_map(|found| found.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// Containers that are worth a thread.
+const SHARE: usize = 100;
+
 /// Reads one container; `None` when it is not there (any more), of a newer
 /// version, or not running and only running ones are asked for. One that is
 /// damaged is shown as dead, with what can still be told.
-fn read(records: &mut Records, paths: &Paths, id: String, all: bool) -> Option<Summary> {
-    let exists = || paths.container(&id).exists();
-    let state = match records.parse::<State>(&id, "state.json") {
+fn read(records: &mut Records, paths: &Paths, id: &str, all: bool) -> Option<Summary> {
+    let exists = || paths.container(id).exists();
+    let state = match records.parse::<State>(id, "state.json") {
         Some(written) if written.version <= VERSION => truth(&written),
         Some(_) => return None,
         None if exists() => State {
             status: Status::Dead,
-            name: names::of(paths, &id),
+            name: names::of(paths, id),
             ..State::default()
         },
         None => return None,
@@ -182,7 +206,7 @@ fn read(records: &mut Records, paths: &Paths, id: String, all: bool) -> Option<S
     {
         return None;
     }
-    let asked = match records.parse::<Asked>(&id, "config.json") {
+    let asked = match records.parse::<Asked>(id, "config.json") {
         Some(asked) => asked,
         None if exists() => Asked::default(),
         None => return None,
@@ -195,13 +219,13 @@ fn read(records: &mut Records, paths: &Paths, id: String, all: bool) -> Option<S
             .as_ref()
             .is_some_and(Healthcheck::is_some);
     let health = checked.then(|| {
-        let health = records.parse::<Health>(&id, "health.json");
+        let health = records.parse::<Health>(id, "health.json");
         health.unwrap_or_default().status
     });
     (asked.version <= VERSION).then(|| Summary {
         health,
         image: asked.config.image.clone(),
-        id,
+        id: id.to_string(),
         state,
         asked,
         sizes: Sizes::default(),
