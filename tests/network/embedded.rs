@@ -2,13 +2,14 @@
 //! for the host with the poll loop of a monitor in it, and one behind that for
 //! the world.
 
+use super::exhausted::{Server, exhaust, ran_with_few_descriptors};
 use super::{ip, namespace, ran_in_user_namespace, within};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use wherry::network::uplink::embedded::{Embedded, Local, Sockets};
@@ -28,6 +29,7 @@ struct Fixture {
     host: OwnedFd,
     container: OwnedFd,
     stop: Arc<AtomicBool>,
+    turns: Arc<AtomicUsize>,
     monitor: Option<JoinHandle<()>>,
 }
 
@@ -68,12 +70,14 @@ impl Fixture {
             gateways: vec![GATEWAY.parse().unwrap()],
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let monitor = monitor(&host, &container, local, stop.clone());
+        let turns = Arc::new(AtomicUsize::new(0));
+        let monitor = monitor(&host, &container, local, stop.clone(), turns.clone());
         Self {
             world,
             host,
             container,
             stop,
+            turns,
             monitor: Some(monitor),
         }
     }
@@ -143,6 +147,7 @@ fn monitor(
     container: &OwnedFd,
     local: Local,
     stop: Arc<AtomicBool>,
+    turns: Arc<AtomicUsize>,
 ) -> JoinHandle<()> {
     let known = local.clone();
     let sockets = within(container, move || Sockets::open(&known).unwrap());
@@ -155,6 +160,7 @@ fn monitor(
             if poll(&mut fds, PollTimeout::from(20u8)).unwrap() > 0 {
                 let start = Instant::now();
                 uplink.turn();
+                turns.fetch_add(1, Ordering::Relaxed);
                 assert!(start.elapsed() < Duration::from_secs(1), "a turn blocked");
             }
         }
@@ -566,3 +572,21 @@ test!(without_a_monitor_there_is_no_way_out, fixture, {
     assert!(fixture.connect("127.0.0.1:80").is_ok());
     fixture.monitor = Some(std::thread::spawn(|| ()));
 });
+
+/// Descriptors run out: who asks for more waits, nothing spins, and when there
+/// are some again all goes on.
+#[test]
+fn running_out_of_descriptors_is_survived() {
+    const TEST: &str = "network::embedded::running_out_of_descriptors_is_survived";
+    if ran_with_few_descriptors(TEST) || ran_in_user_namespace(TEST) {
+        return;
+    }
+    let fixture = Fixture::new();
+    let server = Server::start(&fixture.world, WORLD);
+    let address = format!("{WORLD}/80");
+    let _server = exhaust(Some(&fixture.container), &address, server, &fixture.turns);
+    let mut heard = String::new();
+    let mut stream = fixture.connect(&format!("{WORLD}:80")).unwrap();
+    stream.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "again");
+}

@@ -1,13 +1,12 @@
 //! Published ports: a forwarder between the namespace of the test and one that
 //! stands for a container's.
 
+use super::exhausted::{Server, exhaust, ran_with_few_descriptors};
 use super::{ip, namespace, ran_in_user_namespace, within};
-use crate::support::process::Running;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
@@ -361,93 +360,12 @@ fn udp_answers_find_their_clients() {
 #[test]
 fn running_out_of_descriptors_is_survived() {
     const TEST: &str = "network::forward::running_out_of_descriptors_is_survived";
-    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
-        .unwrap()
-        .0;
-    if limit > 100 {
-        let me = std::env::current_exe().unwrap();
-        let arguments = ["--exact", TEST, "--nocapture", "--test-threads=1"];
-        let status = Command::new("prlimit")
-            .arg("--nofile=100:100")
-            .arg(me)
-            .args(arguments)
-            .status()
-            .unwrap();
-        return assert!(status.success());
-    }
-    if ran_in_user_namespace(TEST) {
+    if ran_with_few_descriptors(TEST) || ran_in_user_namespace(TEST) {
         return;
     }
     let fixture = Fixture::new("127.0.0.1::80");
-    // A process of its own, with descriptors of its own. It accepts nothing, so
-    // that connections stay open, until it is told to.
-    let server = within(&fixture.netns, || {
-        let mut python = Command::new("python3");
-        python
-            .args(["-c", SERVER])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        Running::start(&mut python)
-    });
-    let mut server = server.join().unwrap();
-    let mut ready = [0; 6];
-    server
-        .0
-        .stdout
-        .take()
-        .unwrap()
-        .read_exact(&mut ready)
-        .unwrap();
-    let script = format!(
-        "for i in $(seq 60); do exec {{fd}}<>/dev/tcp/127.0.0.1/{}; done; exec sleep 30",
-        fixture.hosts[0].port()
-    );
-    let clients = Running::start(Command::new("bash").args(["-c", &script]));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while descriptors() < 97 {
-        assert!(
-            Instant::now() < deadline,
-            "only {} descriptors in use",
-            descriptors()
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let turns = || fixture.turns.load(Ordering::Relaxed);
-    let before = turns();
-    std::thread::sleep(Duration::from_millis(500));
-    let woken = turns() - before;
-    assert!((1..40).contains(&woken), "{woken} turns in half a second");
-    drop(clients);
-    server.0.stdin.take().unwrap().write_all(b"go\n").unwrap();
-    while descriptors() > 30 {
-        assert!(
-            Instant::now() < deadline,
-            "{} descriptors still in use",
-            descriptors()
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let server = Server::start(&fixture.netns, "10.0.2.100");
+    let address = format!("127.0.0.1/{}", fixture.hosts[0].port());
+    let _server = exhaust(None, &address, server, &fixture.turns);
     assert_eq!(fixture.ask(""), "again");
-}
-
-const SERVER: &str = "
-import socket, sys
-listener = socket.create_server(('10.0.2.100', 80), backlog=128)
-print('ready', flush=True)
-sys.stdin.readline()
-while True:
-    stream = listener.accept()[0]
-    try:
-        stream.send(b'again')
-    except OSError:
-        pass
-    stream.close()
-";
-
-/// How many descriptors this process has open.
-fn descriptors() -> usize {
-    // SAFETY: F_GETFD of any number only answers.
-    (0..100)
-        .filter(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0)
-        .count()
 }

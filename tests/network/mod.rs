@@ -3,6 +3,7 @@
 
 mod dns;
 mod embedded;
+mod exhausted;
 mod forward;
 mod lan;
 mod uplink;
