@@ -45,6 +45,11 @@ impl Wiring {
         open.min_by_key(|c| (-c.priority, &c.wire.network))
     }
 
+    /// The way out is one of the host's own: nothing has to be carried.
+    fn is_on_host(&self) -> bool {
+        self.way_out().is_some_and(|way| way.wire.lan.is_some())
+    }
+
     /// All addresses, in the order in which they are tried from outside.
     pub fn addresses(&self) -> Vec<IpAddr> {
         let all = self.wires.iter().flat_map(|c| &c.wire.addresses);
@@ -53,6 +58,9 @@ impl Wiring {
 
     /// What is reached without a way out.
     fn local(&self) -> Local {
+        if self.is_on_host() {
+            return Local::everything();
+        }
         let all = self.wires.iter().flat_map(|c| &c.wire.addresses);
         let open = self.wires.iter().filter(|c| !c.wire.internal);
         Local {
@@ -107,9 +115,15 @@ impl Net {
         };
         let resolves = self.wiring.needs_dns();
         let (local, leads) = (self.wiring.local(), self.wiring.default_route());
+        let carries = !self.wiring.is_on_host();
         let (sockets, way) = wire::change(paths, &mut self.hold, netns.as_fd(), &change, || {
             let sockets = resolves.then(dns::listen).transpose()?;
-            Ok((sockets, leads.map(|leads| open(&local, &leads))))
+            let way = match leads {
+                Some(leads) if carries => Some(open(&local, &leads)),
+                Some(leads) => wire::lead_out(&leads).map(|()| None)?,
+                None => None,
+            };
+            Ok((sockets, way))
         })?;
         let (way, lacks) = match way.transpose() {
             Ok(way) => (way, None),
@@ -152,7 +166,7 @@ impl Net {
         let needs = wanted.needs_dns() && connected.dns.is_none();
         let local = wanted.local();
         let leads = change.default.is_some();
-        let opens = leads && connected.way.is_none();
+        let opens = leads && connected.way.is_none() && !wanted.is_on_host();
         let hold = &mut self.hold;
         let (sockets, way) = wire::change(paths, hold, connected.netns.as_fd(), &change, || {
             let sockets = needs.then(dns::listen).transpose()?;

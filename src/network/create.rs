@@ -1,6 +1,7 @@
 //! Making a network: what was asked for is checked, and what was not is chosen.
 
 use super::etc::Resolver;
+use super::lan::Lan;
 use super::link::Links;
 use super::record::{Ipam, Network, PREDEFINED, Pool, VERSION};
 use super::store;
@@ -114,12 +115,18 @@ fn check(request: &Request) -> Result<()> {
     }
     match request.driver.as_str() {
         "bridge" => {}
-        "macvlan" | "ipvlan" => {
-            return Err(Error::unsupported(format!(
-                "the driver {} is not supported: it needs an interface of the host, which containers here never get",
-                request.driver
-            ))
-            .hint("the driver bridge gives containers a network of their own; -p publishes ports on the host's addresses"));
+        "macvlan" => {
+            if request.internal {
+                return Err(Error::unsupported(
+                    "the driver macvlan has no internal networks: its containers are where the host's interface is",
+                )
+                .hint("the driver bridge has them"));
+            }
+            Lan::parse(&request.options)?.check()?;
+        }
+        "ipvlan" => {
+            return Err(Error::unsupported("the driver ipvlan is not supported")
+                .hint("the driver macvlan gives containers a part of an interface of the host's"));
         }
         "overlay" => {
             return Err(Error::unsupported(
@@ -304,7 +311,9 @@ fn settle(paths: &Paths, network: &mut Network) -> Result<Vec<String>> {
                 pool.subnet
             )));
         }
-        if let Some(route) = of_host.iter().find(|route| overlaps(**route)) {
+        // One that is on the host's network is in its subnet.
+        let hides = |route: &&IpNet| network.is_bridge() && overlaps(**route);
+        if let Some(route) = of_host.iter().find(hides) {
             warnings.push(format!(
                 "the subnet {} hides {route}, which the host has a route to, from this network's containers",
                 pool.subnet

@@ -1,6 +1,7 @@
 //! Interfaces, addresses and routes by rtnetlink(7), in the network namespace
 //! of the thread that asks.
 
+use super::lan;
 use crate::sys::netlink::{ALL, Protocol, Refusal, Requests, Socket, attributes};
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -14,6 +15,7 @@ const LOOPBACK: u32 = 1;
 const UP: u32 = libc::IFF_UP as u32;
 const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
 const VETH_INFO_PEER: u16 = 1;
+const MACVLAN_MODE: u16 = 1;
 /// linux/if_link.h: libc has it not for all targets.
 const BR_MCAST_SNOOPING: u16 = 23;
 const NO_DAD: u32 = 2;
@@ -116,6 +118,31 @@ impl Links {
         self.0.send(requests).map_err(errno)
     }
 
+    /// Makes a part of the interface `parent` of this namespace, in a container
+    /// (macvlan, `ip-link(8)`).
+    pub fn add_part(&mut self, parent: u32, mode: lan::Mode, peer: &Peer<'_>) -> nix::Result<()> {
+        let mut requests = Requests::new();
+        requests
+            .begin(libc::RTM_NEWLINK, CREATE, &link(0, 0, 0))
+            .string(libc::IFLA_IFNAME, peer.name)
+            .u32(libc::IFLA_LINK, parent)
+            .u32(libc::IFLA_NET_NS_FD, peer.netns.as_raw_fd() as u32);
+        // The whole of it has the parent's address.
+        if mode != lan::Mode::Passthru {
+            requests.bytes(libc::IFLA_ADDRESS, &peer.mac);
+        }
+        if let Some(mtu) = peer.mtu {
+            requests.u32(libc::IFLA_MTU, mtu);
+        }
+        requests.nest(libc::IFLA_LINKINFO, |info| {
+            info.string(libc::IFLA_INFO_KIND, "macvlan")
+                .nest(libc::IFLA_INFO_DATA, |data| {
+                    data.u32(MACVLAN_MODE, mode.number());
+                });
+        });
+        self.0.send(requests).map_err(errno)
+    }
+
     /// The number of an interface. That of a pair's end cannot be relied on:
     /// kernels with tunnels have more in a new namespace than `lo`.
     pub fn index(&mut self, name: &str) -> nix::Result<u32> {
@@ -135,8 +162,12 @@ impl Links {
 
     /// Brings `lo` up.
     pub fn loopback_up(&mut self) -> nix::Result<()> {
+        self.bring_up(LOOPBACK)
+    }
+
+    pub fn bring_up(&mut self, index: u32) -> nix::Result<()> {
         let mut requests = Requests::new();
-        up(&mut requests, LOOPBACK);
+        up(&mut requests, index);
         self.0.send(requests).map_err(errno)
     }
 

@@ -8,6 +8,7 @@ pub mod etc;
 mod flows;
 pub mod forward;
 pub mod inside;
+pub mod lan;
 pub mod link;
 pub mod namespace;
 pub mod nft;

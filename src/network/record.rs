@@ -2,6 +2,7 @@
 //! chosen for it. Field names and order are those of Docker's `network inspect`
 //! (Engine API 1.50), with two numbers of our own at the end.
 
+use super::lan::Lan;
 use crate::error::Result;
 use crate::text::{id, time};
 use ipnet::IpNet;
@@ -96,6 +97,18 @@ impl Network {
     /// One with a bridge in N.
     pub fn is_bridge(&self) -> bool {
         self.driver == "bridge"
+    }
+
+    /// The host's interface that its containers have parts of, if it is such a
+    /// network.
+    pub fn lan(&self) -> Option<Lan> {
+        let lan = (self.driver == "macvlan").then(|| Lan::parse(&self.options));
+        lan.and_then(Result::ok)
+    }
+
+    /// Containers can be connected to it.
+    pub fn connects(&self) -> bool {
+        self.is_bridge() || self.driver == "macvlan"
     }
 
     /// The default network: names are not resolved there.

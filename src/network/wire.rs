@@ -3,6 +3,7 @@
 //! a thread that goes into N and then into the container's network namespace,
 //! hands back what it has made there, and ends.
 
+use super::lan::Lan;
 use super::link::{Bridge, Links, Mac, Peer};
 use super::namespace::Hold;
 use super::record::Network;
@@ -13,7 +14,11 @@ use ipnet::IpNet;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+/// How long an address may take to become free.
+const TAKEN: Duration = Duration::from_secs(3);
 
 /// One connection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +30,9 @@ pub struct Wire {
     pub bridge: String,
     pub bridge_index: u32,
     pub gateways: Vec<IpNet>,
+    /// Instead of a bridge, for networks of the driver macvlan.
+    #[serde(default)]
+    pub lan: Option<Lan>,
     /// Of the container's end: name and addresses.
     pub interface: String,
     pub mac: Mac,
@@ -58,6 +66,7 @@ impl Wire {
             id: network.id.clone(),
             bridge: network.bridge_name(),
             bridge_index: network.index,
+            lan: network.lan(),
             gateways: gateways.collect(),
             interface: format!("eth{number}"),
             mac,
@@ -110,14 +119,18 @@ pub fn change<T: Send>(
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
     let job = || -> Result<T> {
-        if !change.add.is_empty() {
+        // First, while this is the host's namespace.
+        let (parts, pairs): (Vec<&Wire>, Vec<&Wire>) =
+            change.add.iter().partition(|wire| wire.lan.is_some());
+        attach_to_host(&parts, netns)?;
+        if !pairs.is_empty() {
             match hold {
                 Some(hold) => {
                     ns::join(&*hold, libc::CLONE_NEWNET).context(|| "cannot enter the networks")?;
                 }
                 None => *hold = Some(Hold::enter(paths)?),
             }
-            attach(&change.add, netns)?;
+            attach(&pairs, netns)?;
         }
         ns::join(netns, libc::CLONE_NEWNET).context(|| "cannot enter the container's network")?;
         inside(change)?;
@@ -126,8 +139,37 @@ pub fn change<T: Send>(
     ns::elsewhere(job).context(|| "cannot start a thread for the container's network")?
 }
 
+fn attach_to_host(wires: &[&Wire], netns: BorrowedFd<'_>) -> Result<()> {
+    if wires.is_empty() {
+        return Ok(());
+    }
+    let mut links = Links::open().context(|| "cannot ask for network interfaces")?;
+    for wire in wires {
+        let Some(lan) = &wire.lan else { continue };
+        let part = links
+            .index(&lan.parent)
+            .and_then(|parent| links.add_part(parent, lan.mode, &peer(wire, netns)));
+        part.context(|| {
+            format!(
+                "cannot connect to the network {} by the interface {}",
+                wire.network, lan.parent
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn peer<'a>(wire: &'a Wire, netns: BorrowedFd<'a>) -> Peer<'a> {
+    Peer {
+        name: &wire.interface,
+        mac: wire.mac,
+        mtu: wire.mtu,
+        netns,
+    }
+}
+
 /// In N.
-fn attach(wires: &[Wire], netns: BorrowedFd<'_>) -> Result<()> {
+fn attach(wires: &[&Wire], netns: BorrowedFd<'_>) -> Result<()> {
     let mut links = Links::open().context(|| "cannot ask for network interfaces")?;
     for wire in wires {
         let failed = || format!("cannot connect to the network {}", wire.network);
@@ -155,13 +197,9 @@ fn attach(wires: &[Wire], netns: BorrowedFd<'_>) -> Result<()> {
                 .add_addresses(wire.bridge_index, &six)
                 .context(failed)?;
         }
-        let peer = Peer {
-            name: &wire.interface,
-            mac: wire.mac,
-            mtu: wire.mtu,
-            netns: netns.as_fd(),
-        };
-        links.add_pair(wire.bridge_index, &peer).context(failed)?;
+        links
+            .add_pair(wire.bridge_index, &peer(wire, netns))
+            .context(failed)?;
     }
     Ok(())
 }
@@ -188,9 +226,26 @@ fn inside(change: &Change) -> Result<()> {
             sysctl(&wire.interface, "disable_ipv6", "1");
         }
         let index = links.index(&wire.interface).context(failed)?;
+        if wire.lan.is_some() {
+            bring_up(&mut links, index).context(failed)?;
+        }
         links.configure(index, &wire.addresses).context(failed)?;
     }
     change.default.as_ref().map_or(Ok(()), lead_out)
+}
+
+/// The interface of an earlier run has the same hardware address, and goes
+/// shortly after its namespace has lost its last process.
+fn bring_up(links: &mut Links, index: u32) -> nix::Result<()> {
+    let deadline = Instant::now() + TAKEN;
+    loop {
+        match links.bring_up(index) {
+            Err(Errno::EADDRINUSE) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Has the container that this thread is in lead out by that interface.

@@ -189,9 +189,9 @@ fn what_is_refused() {
         ),
         ("network create -d nope x", 1, "plugin \"nope\" not found"),
         (
-            "network create -d macvlan x",
+            "network create -d ipvlan x",
             1,
-            "the driver macvlan is not supported",
+            "the driver ipvlan is not supported",
         ),
         (
             "network create a/b",

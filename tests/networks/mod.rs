@@ -2,6 +2,7 @@
 //! names, isolation, connecting while all runs, and what is left behind.
 
 mod commands;
+mod lan;
 mod names;
 mod ports;
 

@@ -84,7 +84,7 @@ fn name_of(mode: &str) -> &str {
 
 /// Refuses what a network cannot give, in Docker's words.
 pub fn check(network: &Network, endpoint: &Endpoint) -> Result<()> {
-    if !network.is_bridge() {
+    if !network.connects() {
         return Err(Error::invalid(format!(
             "container cannot be disconnected from {0} network or connected to {0} network",
             network.name

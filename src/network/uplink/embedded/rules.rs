@@ -20,6 +20,20 @@ pub struct Local {
     pub gateways: Vec<IpAddr>,
 }
 
+impl Local {
+    /// Nothing is carried: all is in the container's own networks.
+    pub fn everything() -> Self {
+        let all = [
+            IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        ];
+        Self {
+            subnets: all.map(|ip| IpNet::new_assert(ip, 0)).to_vec(),
+            gateways: Vec::new(),
+        }
+    }
+}
+
 /// Ports on the container's loopback that our sockets have.
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
