@@ -8,6 +8,7 @@ mod build;
 mod cli;
 mod docker;
 mod exec;
+mod fuzz;
 mod images;
 mod lifecycle;
 mod login;

@@ -91,6 +91,14 @@ impl Reference {
         }
         match self.path.strip_prefix(DEFAULT_PATH_PREFIX) {
             Some(rest) if !rest.contains('/') => rest.to_owned(),
+            // Without its registry it would be the name of another one.
+            _ if self
+                .path
+                .split_once('/')
+                .is_some_and(|(first, _)| looks_like_domain(first)) =>
+            {
+                self.name()
+            }
             _ => self.path.clone(),
         }
     }
@@ -267,6 +275,17 @@ mod tests {
     #[test]
     fn names_docker_accepts() {
         for (text, canonical, familiar) in [
+            // Its registry is part of what it is called.
+            (
+                "docker.io/a.b/c",
+                "docker.io/a.b/c:latest",
+                "docker.io/a.b/c:latest",
+            ),
+            (
+                "docker.io/localhost/x:1",
+                "docker.io/localhost/x:1",
+                "docker.io/localhost/x:1",
+            ),
             ("alpine", "docker.io/library/alpine:latest", "alpine:latest"),
             (
                 "alpine:3.20",

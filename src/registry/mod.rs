@@ -17,7 +17,9 @@
 
 mod auth;
 mod blob;
-mod challenge;
+/// Public for the fuzz targets alone.
+#[doc(hidden)]
+pub mod challenge;
 mod client;
 mod failure;
 mod fetch;

@@ -29,6 +29,8 @@ pub struct Expanded<T> {
     pub value: T,
     /// Names that have no value.
     pub unset: BTreeSet<String>,
+    /// Bytes of the value.
+    pub size: usize,
 }
 
 pub struct Expander<'a> {
@@ -51,6 +53,7 @@ impl<'a> Expander<'a> {
     pub fn word(&self, text: &str) -> Result<Expanded<String>, String> {
         let (words, unset) = self.run(text)?;
         Ok(Expanded {
+            size: words.whole.len(),
             value: words.whole,
             unset,
         })
@@ -60,6 +63,7 @@ impl<'a> Expander<'a> {
     pub fn words(&self, text: &str) -> Result<Expanded<Vec<String>>, String> {
         let (words, unset) = self.run(text)?;
         Ok(Expanded {
+            size: words.whole.len(),
             value: words.finish(),
             unset,
         })
@@ -117,7 +121,17 @@ impl Words {
         if self.whole.len() + value.len() > MOST_TEXT {
             return Err(format!("the text becomes longer than {MOST_TEXT} bytes"));
         }
-        value.chars().try_for_each(|c| self.add_plain(c))
+        self.whole.push_str(value);
+        for part in value.split_inclusive(char::is_whitespace) {
+            let word = part.trim_end();
+            if !word.is_empty() {
+                self.current.get_or_insert_default().push_str(word);
+            }
+            if word.len() < part.len() {
+                self.end_word();
+            }
+        }
+        Ok(())
     }
 
     fn finish(mut self) -> Vec<String> {

@@ -185,6 +185,7 @@ impl<'p, 'a> Evaluation<'p, 'a> {
                 Error::invalid(format!("failed to process \"{text}\": {e}")),
             )
         })?;
+        self.planner.spend(one.place, found.size)?;
         let declared: BTreeSet<&str> = local.names().collect();
         for name in found
             .unset
@@ -295,7 +296,10 @@ impl<'p, 'a> Evaluation<'p, 'a> {
         let mut all = Vec::new();
         for text in list {
             for word in self.expand_with(one, text, |by| by.words(text))? {
-                all.extend(ports::expose(&word).map_err(|e| Fault::at(one.place, e))?);
+                let ports = ports::expose(&word).map_err(|e| Fault::at(one.place, e))?;
+                self.planner
+                    .spend(one.place, ports.iter().map(String::len).sum())?;
+                all.extend(ports);
             }
         }
         let exposed = &mut self.settings.config.exposed_ports;
@@ -332,6 +336,8 @@ impl<'p, 'a> Evaluation<'p, 'a> {
         let (env, unkeyed) =
             arguments::environment(&self.settings, &self.local, self.planner.request);
         let shown = self.local.shown();
+        let values = env.iter().chain(&shown).map(String::len).sum();
+        self.planner.spend(one.place, values)?;
         let mut told = match shown.len() {
             0 => String::new(),
             n => format!("|{n} {} ", shown.join(" ")),

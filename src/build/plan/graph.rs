@@ -40,6 +40,7 @@ pub fn plan(file: &Dockerfile, request: &Request, images: &mut dyn Images) -> Pa
         global: Global::new(&host, &platform),
         places: vec![Mark::Unseen; file.stages.len()],
         local: Vec::new(),
+        left: MOST_VALUES,
         used: BTreeSet::new(),
         plan: Plan {
             stages: Vec::new(),
@@ -82,12 +83,32 @@ pub struct Planner<'a> {
     places: Vec<Mark>,
     /// Arguments of the planned stages: a stage that begins with one has them.
     local: Vec<Local>,
+    /// Bytes that values may still take.
+    left: usize,
     /// Names of arguments that somebody has asked for.
     pub used: BTreeSet<String>,
     pub plan: Plan,
 }
 
+/// What the values in a plan may take together, in bytes: `ENV a=$a$a` doubles
+/// them with each line, and each RUN has all of them.
+const MOST_VALUES: usize = 32 << 20;
+
 impl Planner<'_> {
+    /// Counts the bytes of values that the plan keeps from here on.
+    pub fn spend(&mut self, place: Place, bytes: usize) -> Parsed<()> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            Fault::at(
+                place,
+                Error::invalid(format!(
+                    "the values of this Dockerfile become larger than {} MiB together",
+                    MOST_VALUES >> 20
+                )),
+            )
+        })?;
+        Ok(())
+    }
+
     fn globals(&mut self) -> Parsed<()> {
         for (name, value) in &self.request.arguments {
             if self.global.values.contains_key(name) {
@@ -128,6 +149,7 @@ impl Planner<'_> {
                     Error::invalid(format!("failed to process {text:?}: {e}")),
                 )
             })?;
+        self.spend(one.place, found.size)?;
         for name in found.unset.into_iter().filter(|_| in_from) {
             let near = near(&name, self.global.values.keys());
             self.plan.notes.push(Note::UnsetInFrom {

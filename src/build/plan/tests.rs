@@ -315,3 +315,20 @@ fn variables_without_a_value_are_noted() {
         matches!(&plan.notes[0], Note::Unset { name, near, .. } if name == "AC" && near.as_deref() == Some("AB"))
     );
 }
+
+#[test]
+fn values_do_not_grow_without_end() {
+    let double = "ENV a=0123456789abcdef\n".to_string() + &"ENV a=$a$a$a$a\n".repeat(8);
+    let keep: String = (0..40).map(|n| format!("ENV b{n}=$a\nRUN x\n")).collect();
+    let doubled = "ARG a=0123456789abcdef\n".to_string() + &"ARG a=$a$a$a$a\n".repeat(8);
+    let global: String = (0..200).map(|n| format!("ARG b{n}=$a\n")).collect();
+    let ports = "EXPOSE 1-65535\n".repeat(500);
+    for text in [
+        format!("FROM a\n{double}{keep}"),
+        format!("{doubled}{global}FROM a\nRUN x\n"),
+        format!("FROM a\n{ports}"),
+    ] {
+        let message = fails(&text).error.message().to_string();
+        assert!(message.contains("larger than 32 MiB together"), "{message}");
+    }
+}
