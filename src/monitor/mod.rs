@@ -11,6 +11,7 @@ mod end;
 pub mod health;
 mod holder;
 pub mod job;
+mod life;
 pub mod net;
 mod policy;
 pub mod protocol;
