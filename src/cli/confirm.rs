@@ -4,8 +4,23 @@ use super::stdout;
 use crate::error::Result;
 use std::io::BufRead;
 
+/// The option of a command that asks first.
+#[derive(clap::Args)]
+pub struct Asking {
+    /// Do not prompt for confirmation
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl Asking {
+    /// Whether the user agrees, or wants no question.
+    pub fn may(&self, warning: &str) -> Result<bool> {
+        Ok(self.force || confirm(warning)?)
+    }
+}
+
 /// Whether the answer is yes. The end of input is a no.
-pub fn confirm(warning: &str) -> Result<bool> {
+fn confirm(warning: &str) -> Result<bool> {
     stdout::print(&format!(
         "{warning}\nAre you sure you want to continue? [y/N] "
     ))?;

@@ -33,7 +33,7 @@ mod system;
 mod verb;
 mod volume;
 
-pub use confirm::confirm;
+pub use confirm::Asking;
 pub use filter::filter;
 pub use front::Front;
 pub use report::{each, show};

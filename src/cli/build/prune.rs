@@ -1,7 +1,7 @@
 //! `wherry builder prune`, `wherry buildx prune` and `wherry buildx du`.
 
 use crate::build::keep::{self, Pruning, Record};
-use crate::cli::{Front, Verb, confirm, stdout};
+use crate::cli::{Asking, Front, Verb, stdout};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::text::{escape::visible, id, moment, size};
@@ -16,9 +16,8 @@ pub struct PruneArgs {
     /// Provide filter values (e.g. "until=24h")
     #[arg(long, value_name = "filter", value_parser = crate::cli::filter)]
     filter: Vec<(String, String)>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    asking: Asking,
     /// Amount of disk space to keep for cache
     #[arg(long, value_name = "bytes", value_parser = size::parse)]
     keep_storage: Option<i64>,
@@ -46,7 +45,10 @@ impl Verb for PruneArgs {
                 .max()
                 .map_or(0, |n| u64::try_from(n).unwrap_or(0)),
         };
-        if !self.force && !confirm(&format!("WARNING! This will remove {which}."))? {
+        if !self
+            .asking
+            .may(&format!("WARNING! This will remove {which}."))?
+        {
             return Ok(0);
         }
         let (gone, freed) = keep::prune(&Engine::open()?, &pruning)?;

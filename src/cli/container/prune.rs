@@ -1,6 +1,6 @@
 //! `wherry container prune`.
 
-use crate::cli::{Front, Verb, confirm, show, stdout};
+use crate::cli::{Asking, Front, Verb, show, stdout};
 use crate::container::prune::{Filters, prune};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -12,16 +12,15 @@ pub struct PruneArgs {
     /// Provide filter values (e.g. "until=<timestamp>")
     #[arg(long, value_name = "filter", value_parser = crate::cli::filter)]
     filter: Vec<(String, String)>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 impl Verb for PruneArgs {
     fn run(self, front: &Front) -> Result<u8> {
         let filters = Filters::parse(&self.filter, &TimeZone::system())?;
         let warning = "WARNING! This will remove all stopped containers.";
-        if !self.force && !confirm(warning)? {
+        if !self.asking.may(warning)? {
             return Ok(0);
         }
         let pruned = prune(&Engine::open()?, &filters)?;

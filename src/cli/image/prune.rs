@@ -1,6 +1,6 @@
 //! `wherry image prune`.
 
-use crate::cli::{Front, Verb, confirm, stdout};
+use crate::cli::{Asking, Front, Verb, stdout};
 use crate::container::images::{self, Pruned};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -15,9 +15,8 @@ pub struct PruneArgs {
     /// Provide filter values (e.g. "until=<timestamp>")
     #[arg(long, value_name = "filter", value_parser = crate::cli::filter)]
     filter: Vec<(String, String)>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 impl Verb for PruneArgs {
@@ -26,7 +25,10 @@ impl Verb for PruneArgs {
             true => "all images without at least one container associated to them",
             false => "all dangling images",
         };
-        if !self.force && !confirm(&format!("WARNING! This will remove {which}."))? {
+        if !self
+            .asking
+            .may(&format!("WARNING! This will remove {which}."))?
+        {
             return Ok(0);
         }
         let pruned = images::prune(&Engine::open()?, self.all, self.filter)?;

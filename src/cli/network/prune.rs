@@ -1,6 +1,6 @@
 //! `wherry network prune`.
 
-use crate::cli::{Front, Verb, confirm, stdout};
+use crate::cli::{Asking, Front, Verb, stdout};
 use crate::container::network::operate;
 use crate::container::prune::Filters;
 use crate::engine::Engine;
@@ -12,9 +12,8 @@ pub struct PruneArgs {
     /// Provide filter values (e.g. "until=<timestamp>")
     #[arg(long, value_name = "filter", value_parser = crate::cli::filter)]
     filter: Vec<(String, String)>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 impl Verb for PruneArgs {
@@ -22,7 +21,7 @@ impl Verb for PruneArgs {
         let filters = Filters::parse(&self.filter, &TimeZone::system())?;
         let warning =
             "WARNING! This will remove all custom networks not used by at least one container.";
-        if !self.force && !confirm(warning)? {
+        if !self.asking.may(warning)? {
             return Ok(0);
         }
         stdout::print(&deleted(&operate::prune(&Engine::open()?, &filters)?))?;

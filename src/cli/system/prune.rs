@@ -5,7 +5,7 @@ use crate::cli::build::prune as build_prune;
 use crate::cli::image::prune as image_prune;
 use crate::cli::network::prune as network_prune;
 use crate::cli::volume::prune as volume_prune;
-use crate::cli::{Front, Verb, confirm, show, stdout};
+use crate::cli::{Asking, Front, Verb, show, stdout};
 use crate::container::network::operate;
 use crate::container::volumes::{self, PruneFilters, Pruned};
 use crate::container::{images, prune};
@@ -22,9 +22,8 @@ pub struct PruneArgs {
     /// Provide filter values (e.g. "label=<key>=<value>")
     #[arg(long, value_name = "filter", value_parser = crate::cli::filter)]
     filter: Vec<(String, String)>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    asking: Asking,
     /// Prune anonymous volumes
     #[arg(long)]
     volumes: bool,
@@ -42,7 +41,7 @@ impl Verb for PruneArgs {
             true => Some(PruneFilters::parse(false, &self.filter)?),
             false => None,
         };
-        if !self.force && !confirm(&self.warning())? {
+        if !self.asking.may(&self.warning())? {
             return Ok(0);
         }
         let engine = Engine::open()?;

@@ -1,6 +1,6 @@
 //! `wherry volume prune`.
 
-use crate::cli::{Front, Verb, confirm, show, stdout};
+use crate::cli::{Asking, Front, Verb, show, stdout};
 use crate::container::volumes::{self, PruneFilters, Pruned};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -14,9 +14,8 @@ pub struct PruneArgs {
     /// Provide filter values (e.g. "label=<label>")
     #[arg(long, value_name = "filter", value_parser = crate::cli::filter)]
     filter: Vec<(String, String)>,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 impl Verb for PruneArgs {
@@ -28,7 +27,7 @@ impl Verb for PruneArgs {
         };
         let warning =
             format!("WARNING! This will remove {which} not used by at least one container.");
-        if !self.force && !confirm(&warning)? {
+        if !self.asking.may(&warning)? {
             return Ok(0);
         }
         let pruned = volumes::prune(&Engine::open()?, &filters)?;
