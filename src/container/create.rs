@@ -108,7 +108,9 @@ pub fn create(
         Durability::Durable
     };
     let lock = new.finish(&container, &state, durability)?;
-    let lock = match make_volumes(engine, &container, volumes, &mut state) {
+    let kept = image.map_or(Ok(()), |(image, _)| engine.store()?.ensure_kept(image));
+    let made = kept.and_then(|()| make_volumes(engine, &container, volumes, &mut state));
+    let lock = match made {
         Ok(()) => lock,
         Err(e) => {
             // As if it had not been tried.

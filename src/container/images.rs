@@ -33,7 +33,7 @@ pub fn find(engine: &Engine, name: &str, platforms: &[Platform]) -> Result<Image
 /// Removes a name or an image by Docker's rules; see [`crate::store::Store::remove`].
 /// Call [`collect`] when all removals of a command are done.
 pub fn remove(engine: &Engine, name: &str, force: bool) -> Result<Vec<Removal>> {
-    engine.store()?.remove(name, force, &uses(engine)?)
+    engine.store()?.remove(name, force, || uses(engine))
 }
 
 /// What a prune did.
@@ -55,14 +55,12 @@ pub fn prune(engine: &Engine, all: bool, filters: Vec<(String, String)>) -> Resu
         if only_dangling && !image.names.is_empty() {
             continue;
         }
-        let uses = uses(engine)?;
-        if uses.iter().any(|u| u.image_id == image.id.as_str()) {
-            continue;
-        }
-        match store.remove(image.id.as_str(), true, &uses) {
-            // Removed by somebody else.
-            Err(e) if e.kind() == Kind::NotFound => {}
-            done => removed.extend(done?),
+        // The index is not written for one that stays.
+        if uses(engine)?
+            .iter()
+            .all(|u| u.image_id != image.id.as_str())
+        {
+            removed.extend(store.remove_unused(&image.id, only_dangling, || uses(engine))?);
         }
     }
     let freed = free(engine, Store::sweep_counting)?;

@@ -147,7 +147,8 @@ pub fn open_child_dir(parent: impl AsFd, name: &[u8]) -> nix::Result<OwnedFd> {
 const DEEPEST: usize = 32;
 
 /// Removes `name` of `parent` with everything beneath it; never follows links,
-/// never leaves the file system. A missing `name` is no error.
+/// never leaves the file system. A missing `name` is no error, nor is one that
+/// somebody else removes meanwhile.
 pub fn remove_all(parent: BorrowedFd<'_>, name: &[u8]) -> nix::Result<()> {
     let mut removal = Removal {
         top: parent,
@@ -193,9 +194,17 @@ impl Removal<'_> {
         if depth >= DEEPEST {
             return self.move_up(parent, name);
         }
-        let dir = open_for_removal(parent, name)?;
+        // Two may be removing the same: whoever finds it gone is done, too.
+        let gone = |e| match e {
+            Errno::ENOENT => Ok(()),
+            e => Err(e),
+        };
+        let dir = match open_for_removal(parent, name) {
+            Ok(dir) => dir,
+            Err(e) => return gone(e),
+        };
         self.empty(&dir, depth)?;
-        unlinkat(parent, name, UnlinkatFlags::RemoveDir)
+        unlinkat(parent, name, UnlinkatFlags::RemoveDir).or_else(gone)
     }
 
     fn move_up(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> nix::Result<()> {

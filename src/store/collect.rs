@@ -7,7 +7,7 @@ use super::image::Image;
 use super::layer::{lock_dir, remove_tree};
 use crate::error::{Context, Kind, Result};
 use crate::fs::lock;
-use crate::fs::replace::TEMPORARY_PREFIX;
+use crate::fs::replace::{TEMPORARY_PREFIX, temporary_beside};
 use crate::fs::usage;
 use crate::image::config::ImageConfig;
 use crate::image::digest::Digest;
@@ -223,12 +223,12 @@ fn is_temporary(path: &Path) -> bool {
     })
 }
 
-/// Renames a layer out of sight, to a name that is free.
+/// Renames a layer out of sight, to a name that nobody else uses: a rename takes
+/// the place of a directory that is being removed and just empty, and both would
+/// then be removed under one name.
 fn retire(layer: &Path) -> Result<()> {
-    let name = layer.file_name().unwrap_or_default().to_string_lossy();
-    for n in 0..1000 {
-        let gone = layer.with_file_name(format!("{TEMPORARY_PREFIX}gone-{n}-{name}"));
-        match std::fs::rename(layer, &gone) {
+    for _ in 0..1000 {
+        match std::fs::rename(layer, temporary_beside(layer)) {
             Err(e) if is_taken(&e) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             other => return other.context(|| format!("cannot remove \"{}\"", layer.display())),
@@ -268,8 +268,8 @@ mod tests {
             .add_image(&name, &kept.manifest, Some(&index))
             .unwrap();
         let stray = store.write_blob(b"stray").unwrap();
-        store.remove("gone", false, &[]).unwrap();
-        store.remove("used", false, &[]).unwrap();
+        store.remove("gone", false, || Ok(Vec::new())).unwrap();
+        store.remove("used", false, || Ok(Vec::new())).unwrap();
         let in_use = || Ok(vec![used_layer.clone()]);
 
         let lease = store.lease().unwrap();
@@ -338,7 +338,7 @@ mod tests {
         std::fs::write(store.blob_path(&image.manifest.digest), "{}").unwrap();
         assert!(store.collect(|| Ok(Vec::new())).is_err());
         assert!(store.has_blob(&image.id) && store.has_blob(&stray));
-        store.remove("a", false, &[]).unwrap();
+        store.remove("a", false, || Ok(Vec::new())).unwrap();
         store.collect(|| Ok(Vec::new())).unwrap();
         assert!(!store.has_blob(&image.id));
     }

@@ -209,7 +209,7 @@ mod tests {
         scratch.image("quay.io/x/y:1", "two");
         scratch.image("gone", "three");
         scratch.image("gone", "four");
-        store.remove("gone", false, &[]).unwrap();
+        store.remove("gone", false, || Ok(Vec::new())).unwrap();
         let count = |filters: &[(&str, &str)]| {
             let list = filters
                 .iter()

@@ -358,7 +358,9 @@ mod tests {
             .tag(&found, &Reference::parse("again").unwrap())
             .unwrap();
         assert_eq!(store.resolve("again").unwrap().id, found.id);
-        store.remove(found.id.short(), true, &[]).unwrap();
+        store
+            .remove(found.id.short(), true, || Ok(Vec::new()))
+            .unwrap();
         assert!(store.images().unwrap().is_empty());
     }
 

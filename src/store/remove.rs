@@ -5,8 +5,10 @@ use super::Store;
 use super::image::{self, Image, is_id_of};
 use super::index::Index;
 use crate::error::{Error, Result};
+use crate::fs::lock;
 use crate::image::digest::Digest;
 use crate::image::reference::Reference;
+use memchr::memmem;
 use std::fmt;
 
 /// A container and the image it was made from.
@@ -37,13 +39,21 @@ impl fmt::Display for Removal {
 
 impl Store {
     /// Removes the name `text`, and with the last name the image; or, when
-    /// `text` is an ID, the image with all its names. `uses` are all
-    /// containers. The steps come in the order they were done.
-    pub fn remove(&self, text: &str, force: bool, uses: &[Use]) -> Result<Vec<Removal>> {
+    /// `text` is an ID, the image with all its names. `uses` gives all
+    /// containers; it is asked while nothing else can change the index, so that
+    /// a container is either among them or finds its image gone
+    /// ([`Store::ensure_kept`]). The steps come in the order they were done.
+    pub fn remove(
+        &self,
+        text: &str,
+        force: bool,
+        uses: impl FnOnce() -> Result<Vec<Use>>,
+    ) -> Result<Vec<Removal>> {
         self.use_reserve();
         self.edit_index(|index| {
             let images = self.group(index);
             let image = image::find(&images, text)?;
+            let uses = uses()?;
             let users = uses.iter().filter(|u| u.image_id == image.id.as_str());
             let mut task = Task {
                 image,
@@ -59,6 +69,52 @@ impl Store {
             }
             Ok(task.done)
         })
+    }
+
+    /// Removes the image with all its names if no container uses it, and with
+    /// `nameless` only if it has no tag; nothing is no error. `uses` as for
+    /// [`Store::remove`].
+    pub fn remove_unused(
+        &self,
+        id: &Digest,
+        nameless: bool,
+        uses: impl FnOnce() -> Result<Vec<Use>>,
+    ) -> Result<Vec<Removal>> {
+        self.use_reserve();
+        self.edit_index(|index| {
+            let images = self.group(index);
+            // Removed, or given a name, since it was listed.
+            let found = images.iter().find(|image| image.id == *id);
+            let Some(image) = found.filter(|image| !nameless || image.names.is_empty()) else {
+                return Ok(Vec::new());
+            };
+            if uses()?.iter().any(|user| user.image_id == id.as_str()) {
+                return Ok(Vec::new());
+            }
+            let mut task = Task {
+                image,
+                names: image.names.iter().chain(&image.digests).cloned().collect(),
+                running: None,
+                stopped: None,
+                force: true,
+                done: Vec::new(),
+            };
+            task.by_id(index)?;
+            Ok(task.done)
+        })
+    }
+
+    /// Fails when the image is no more. For a container whose record can be seen
+    /// from now on: who removes images either sees it, or has removed this one.
+    pub fn ensure_kept(&self, image: &Image) -> Result<()> {
+        let _lock = lock::shared(&self.index_lock())?;
+        // Parsing a long index takes longer; other tools' entries have no such note.
+        let noted = memmem::find(&self.read_index_file()?, image.id.as_str().as_bytes());
+        match noted.is_some() || self.by_id(&image.id)?.is_some() {
+            true => Ok(()),
+            false => Err(Error::not_found(format!("No such image: {}", image.id))
+                .hint("somebody has just removed it")),
+        }
     }
 }
 
@@ -258,13 +314,19 @@ mod tests {
         let digest = Digest::of(b"index");
         let by_digest = format!("Untagged: a@{digest}");
         let (scratch, image, uses) = case(&["a", "b:1"], true, true);
-        let done = scratch.store().remove("a", false, &uses).unwrap();
+        let done = scratch
+            .store()
+            .remove("a", false, || Ok(uses.clone()))
+            .unwrap();
         assert_eq!(lines(&done, &image), ["Untagged: a:latest", &by_digest]);
         for (typed, text) in [
             ("b:1", "b:1"),
             ("docker.io/library/b:1", "docker.io/library/b:1"),
         ] {
-            let error = scratch.store().remove(typed, false, &uses).unwrap_err();
+            let error = scratch
+                .store()
+                .remove(typed, false, || Ok(uses.clone()))
+                .unwrap_err();
             assert_eq!(
                 error.message(),
                 format!(
@@ -275,7 +337,10 @@ mod tests {
             );
             assert_eq!(error.kind(), Kind::Conflict);
         }
-        let done = scratch.store().remove("b:1", true, &uses).unwrap();
+        let done = scratch
+            .store()
+            .remove("b:1", true, || Ok(uses.clone()))
+            .unwrap();
         assert_eq!(
             lines(&done, &image),
             ["Untagged: b:1".to_owned(), format!("Untagged: b@{digest}")]
@@ -287,8 +352,16 @@ mod tests {
         );
 
         let (scratch, image, uses) = case(&["a"], false, true);
-        assert!(scratch.store().remove("a", false, &uses).is_err());
-        let done = scratch.store().remove("a", true, &uses).unwrap();
+        assert!(
+            scratch
+                .store()
+                .remove("a", false, || Ok(uses.clone()))
+                .is_err()
+        );
+        let done = scratch
+            .store()
+            .remove("a", true, || Ok(uses.clone()))
+            .unwrap();
         assert_eq!(
             lines(&done, &image),
             ["Untagged: a:latest", &by_digest, "Deleted: ID"]
@@ -296,14 +369,20 @@ mod tests {
         assert!(scratch.store().images().unwrap().is_empty());
 
         let (scratch, image, uses) = case(&["a:1", "a:2"], false, false);
-        let done = scratch.store().remove("a:1", false, &uses).unwrap();
+        let done = scratch
+            .store()
+            .remove("a:1", false, || Ok(uses.clone()))
+            .unwrap();
         assert_eq!(lines(&done, &image), ["Untagged: a:1"]);
         let done = scratch
             .store()
-            .remove(&format!("a@{digest}"), false, &uses)
+            .remove(&format!("a@{digest}"), false, || Ok(uses.clone()))
             .unwrap();
         assert_eq!(lines(&done, &image), [&*by_digest]);
-        let done = scratch.store().remove("a:2", false, &uses).unwrap();
+        let done = scratch
+            .store()
+            .remove("a:2", false, || Ok(uses.clone()))
+            .unwrap();
         assert_eq!(lines(&done, &image), ["Untagged: a:2", "Deleted: ID"]);
     }
 
@@ -313,7 +392,7 @@ mod tests {
         for force in [false, true] {
             let error = scratch
                 .store()
-                .remove(image.id.short(), force, &uses)
+                .remove(image.id.short(), force, || Ok(uses.clone()))
                 .unwrap_err();
             assert_eq!(
                 error.message(),
@@ -327,7 +406,7 @@ mod tests {
         let (scratch, image, uses) = case(&["a"], false, true);
         let error = scratch
             .store()
-            .remove(image.id.as_str(), false, &uses)
+            .remove(image.id.as_str(), false, || Ok(uses.clone()))
             .unwrap_err();
         assert_eq!(
             error.message(),
@@ -339,14 +418,14 @@ mod tests {
         );
         let done = scratch
             .store()
-            .remove(image.id.as_str(), true, &uses)
+            .remove(image.id.as_str(), true, || Ok(uses.clone()))
             .unwrap();
         assert_eq!(lines(&done, &image).last().unwrap(), "Deleted: ID");
 
         let (scratch, image, uses) = case(&["a", "b"], false, false);
         let error = scratch
             .store()
-            .remove(image.id.hex(), false, &uses)
+            .remove(image.id.hex(), false, || Ok(uses.clone()))
             .unwrap_err();
         assert_eq!(
             error.message(),
@@ -358,11 +437,14 @@ mod tests {
         assert_eq!(scratch.store().images().unwrap().len(), 1);
         let done = scratch
             .store()
-            .remove(image.manifest.digest.as_str(), true, &uses)
+            .remove(image.manifest.digest.as_str(), true, || Ok(uses.clone()))
             .unwrap();
         assert_eq!(done.len(), 5);
         assert!(scratch.store().images().unwrap().is_empty());
-        let error = scratch.store().remove("a", true, &uses).unwrap_err();
+        let error = scratch
+            .store()
+            .remove("a", true, || Ok(uses.clone()))
+            .unwrap_err();
         assert_eq!(error.message(), "No such image: a:latest");
     }
 }

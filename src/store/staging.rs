@@ -153,8 +153,11 @@ fn make_dir(path: &Path, mode: u32) -> Result<()> {
     match std::fs::DirBuilder::new().mode(mode).create(path) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         // The umask must not show in the root of a container.
-        Ok(()) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-            .context(|| format!("cannot make directory \"{}\"", path.display())),
+        Ok(()) => match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)) {
+            // Taken for garbage before it was locked: who locks it will see.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.context(|| format!("cannot make directory \"{}\"", path.display())),
+        },
         Err(e) => Err(e).context(|| format!("cannot make directory \"{}\"", path.display())),
     }
 }

@@ -5,6 +5,7 @@ mod collected;
 mod commands;
 mod evil;
 mod faults;
+mod races;
 mod tags;
 mod tools;
 

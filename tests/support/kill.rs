@@ -25,6 +25,12 @@ impl Dice {
         Self { seed, state: seed }
     }
 
+    /// Another row that follows from this one: for a second thread.
+    pub fn branch(&mut self) -> Self {
+        let seed = self.next();
+        Self { seed, state: seed }
+    }
+
     pub fn seed(&self) -> u64 {
         self.seed
     }

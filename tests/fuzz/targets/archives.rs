@@ -114,7 +114,7 @@ pub fn archive(data: &[u8]) {
             );
         }
         for image in &images {
-            let _ = store.remove(image.id.as_str(), true, &[]);
+            let _ = store.remove(image.id.as_str(), true, || Ok(Vec::new()));
         }
         store.collect(|| Ok(Vec::new())).unwrap();
         store.sweep().unwrap();
