@@ -8,7 +8,8 @@ Runs are interleaved: one of each contestant, then the next of each. Shown are
 medians in milliseconds and the ratio to wherry. Images come from a registry on
 127.0.0.1 (docker-registry, skopeo); stores are below a temporary directory and
 removed. Run it as an ordinary user for the rootless figures, as root for
-rootful ones. On a busy machine believe the ratios.
+rootful ones. On a busy machine believe the ratios. Rows about networks and
+published ports need iperf3, nginx-light and wrk.
 
 The rows about what is outside need a neighbour that root makes:
 
@@ -431,6 +432,82 @@ class Bridged:
         return float(out)
 
 
+NGINX = """daemon off; user root; pid /tmp/pid; error_log stderr; worker_processes 1;
+events { worker_connections 1024; }
+http { access_log off; client_body_temp_path /tmp/a; proxy_temp_path /tmp/b; fastcgi_temp_path /tmp/c;
+  uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e; keepalive_requests 1000000;
+  server { listen 80; location / { return 200 "hello\\n"; } } }
+"""
+
+
+class Published:
+    """A container with iperf3 and nginx behind published ports of 127.0.0.1."""
+
+    def __init__(self, image):
+        self.image = image
+        self.ports = {}
+
+    def up(self, engine):
+        config = engine.root / "nginx"
+        config.mkdir(exist_ok=True)
+        (config / "nginx.conf").write_text(NGINX)
+        engine.run("run", "-d", "--name", "bench-web", "-p", "127.0.0.1::5201", "-p", "127.0.0.1::80",
+                   *HOSTS_OWN, "-v", f"{config}:/n:ro", self.image, "sh", "-c",
+                   "busybox mkdir -p /var/log/nginx; echo root:x:0: >/etc/group; "
+                   "/usr/bin/iperf3 -s >/dev/null & exec /usr/sbin/nginx -c /n/nginx.conf")
+        engine.made.append("bench-web")
+        self.ports[engine.name] = [self.port(engine, inner) for inner in ("5201", "80")]
+        for _ in range(100):
+            try:
+                with socket.create_connection(("127.0.0.1", self.ports[engine.name][1]), 1) as stream:
+                    stream.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                    if stream.recv(100).startswith(b"HTTP/1.1 200"):
+                        return
+            except OSError:
+                pass
+            time.sleep(0.1)
+        raise RuntimeError(f"nginx does not answer: {engine.run('logs', 'bench-web', check=False)}")
+
+    def at(self, engine):
+        if engine.name not in self.ports:
+            raise RuntimeError("the container is not there")
+        return self.ports[engine.name]
+
+    def port(self, engine, inner):
+        out = engine.run("port", "bench-web", inner)
+        if ":" not in out:
+            raise RuntimeError(f"{engine.name} publishes nothing: {engine.run('logs', 'bench-web', check=False)}")
+        return int(out.splitlines()[0].rsplit(":", 1)[1])
+
+    def down(self, engine):
+        engine.run("rm", "-f", "bench-web", check=False)
+
+    def iperf(self, engine, *options):
+        command = ["iperf3", "-c", "127.0.0.1", "-p", str(self.at(engine)[0]), "-t", "3", "-J", *options]
+        report = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout)
+        if "error" in report:
+            raise RuntimeError(report["error"])
+        return report["end"]["sum_received"]["bits_per_second"] / 1e9
+
+    def wrk(self, engine, *options):
+        """Requests per second, and the time in which 99 % of them were answered."""
+        url = f"http://127.0.0.1:{self.at(engine)[1]}/"
+        out = subprocess.run(["wrk", "-t", "1", "-d", "3s", "--latency", *options, url],
+                             stdout=subprocess.PIPE, check=True).stdout.decode()
+        rate = float(re.search(r"Requests/sec:\s*([0-9.]+)", out)[1])
+        tail, unit = re.search(r"99%\s*([0-9.]+)(us|ms|s)\b", out).groups()
+        return rate, float(tail) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+    def scenarios(self):
+        yield Scenario("published, to the container", 3, self.iperf, self.up, unit="Gbit/s", more=True)
+        yield Scenario("published, from the container", 3, lambda e: self.iperf(e, "-R"), unit="Gbit/s", more=True)
+        alive, new = ("-c", "16"), ("-c", "8", "-H", "Connection: close")
+        for name, options, after in (("kept alive", alive, None), ("new connections", new, self.down)):
+            yield Scenario(f"published, requests, {name}", 3, lambda e, o=options: self.wrk(e, *o)[0],
+                           unit="per s", more=True)
+            yield Scenario(f"published, slowest 1 %, {name}", 3, lambda e, o=options: self.wrk(e, *o)[1], after=after)
+
+
 def bare_pair():
     """Gbit/s between two namespaces on one bridge, without any engine."""
     script = """
@@ -479,6 +556,7 @@ def scenarios(registry, root):
                    lambda e: e.time("run", "--rm", "--network", "bench-net", box, "true"))
     yield Scenario("networks: container to container", 3, net.iperf, unit="Gbit/s")
     yield Scenario("networks: lost of 10,000 questions", 1, net.names, after=net.down, unit="")
+    yield from Published(box).scenarios()
     yield Scenario("exec C true", 50, lambda e: e.time("exec", "bench-exec", "true"), sleeper,
                    lambda e: e.run("rm", "-f", "bench-exec"))
     yield Scenario("ps -a, 100 containers", 30, lambda e: e.time("ps", "-a"), hundred, no_hundred)
@@ -531,7 +609,7 @@ def measure(scenario, engines):
             return None
         try:
             return act(engine)
-        except (RuntimeError, subprocess.TimeoutExpired) as error:
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             faults[engine.name] = str(error)
             return None
     for engine in engines:
