@@ -33,11 +33,10 @@ const FIRST_INDEX: u32 = 1 << 24;
 
 /// Options of Docker's bridge driver that are carried out, or that mean what
 /// is so anyhow.
-const OPTIONS: [&str; 5] = [
+const OPTIONS: [&str; 4] = [
     super::record::MTU,
     "com.docker.network.bridge.name",
     "com.docker.network.bridge.enable_ip_masquerade",
-    "com.docker.network.bridge.host_binding_ipv4",
     "com.docker.network.container_iface_prefix",
 ];
 
@@ -180,13 +179,11 @@ fn check_options(options: &BTreeMap<String, String>) -> Result<()> {
                     "interfaces are called eth0, eth1 and so on",
                 ));
             }
-            "com.docker.network.bridge.host_binding_ipv4"
-                if !matches!(value.as_str(), "" | "0.0.0.0") =>
-            {
-                return Err(unsupported_option(
-                    key,
-                    "-p ADDRESS:PORT:PORT names an address",
-                ));
+            super::record::HOST_BINDING => {
+                if !value.is_empty() && value.parse::<Ipv4Addr>().is_err() {
+                    return Err(Error::invalid(format!("invalid value for {key}: {value}"))
+                        .hint("it is an IPv4 address of the host, as 127.0.0.1"));
+                }
             }
             known if OPTIONS.contains(&known) => {}
             // Docker's driver passes over what it does not know.

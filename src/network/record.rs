@@ -8,7 +8,7 @@ use crate::text::{id, time};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The version written into new records; a newer one is refused.
 pub const VERSION: u32 = 1;
@@ -126,6 +126,13 @@ impl Network {
         self.options.get(MTU)?.parse().ok()
     }
 
+    /// Where ports are published that name no address of the host; `None`: on
+    /// all of them.
+    pub fn host_binding(&self) -> Option<Ipv4Addr> {
+        let ip = self.options.get(HOST_BINDING)?.parse().ok();
+        ip.filter(|ip: &Ipv4Addr| !ip.is_unspecified())
+    }
+
     pub fn pools(&self) -> &[Pool] {
         &self.ipam.config
     }
@@ -165,3 +172,4 @@ impl Pool {
 
 /// Options of the bridge driver.
 pub const MTU: &str = "com.docker.network.driver.mtu";
+pub const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";

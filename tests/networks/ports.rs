@@ -85,6 +85,42 @@ fn published_ports_lead_into_any_network() {
     }));
 }
 
+/// S74: what is published without an address is so on the one that the network
+/// says.
+#[test]
+fn a_network_says_on_which_address() {
+    let env = Env::busybox();
+    let option = "com.docker.network.bridge.host_binding_ipv4";
+    let create = |value: &str, name: &str| {
+        let option = format!("{option}={value}");
+        env.wherry(["network", "create", "-o", &option, name])
+    };
+    create("127.0.0.1", "mine").ok();
+    create("0.0.0.0", "open").ok();
+    create("localhost", "bad").status(1).says("invalid value");
+    for (name, network, options, hosts) in [
+        ("one", "mine", ["-p", "80"], &["127.0.0.1"][..]),
+        ("two", "mine", ["-p", "0.0.0.0::80"], &["0.0.0.0"]),
+        ("three", "open", ["-p", "80"], &["0.0.0.0", "[::]"]),
+    ] {
+        serve(
+            &env,
+            name,
+            &[&["--network", network][..], &options].concat(),
+        );
+        let ports = env.ok(["port", name, "80"]);
+        let mut found: Vec<&str> = ports
+            .lines()
+            .map(|line| line.rsplit_once(':').unwrap().0)
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, hosts, "{name}");
+    }
+    assert!(get(&port(&env, "one", "80")).ends_with("one\n"));
+    let shown = env.ok(["ps", "--filter", "name=one", "--format", "{{.Ports}}"]);
+    assert!(shown.starts_with("127.0.0.1:"), "{shown}");
+}
+
 #[test]
 fn a_taken_port_says_by_whom() {
     let env = Env::busybox();

@@ -61,7 +61,7 @@ impl Attachment {
             warnings: RefCell::default(),
             helper: Cell::new(None),
         };
-        let wanted = publications(container)?;
+        let mut wanted = publications(container)?;
         if !has_networks(host) {
             if host.network_mode == "host" && !wanted.is_empty() {
                 attachment
@@ -73,6 +73,13 @@ impl Attachment {
         let wiring = attachment.wire(engine, container, state, leases)?;
         if wiring.way_out().is_some() {
             attachment.uplink = Some(Uplink::find());
+        }
+        let way = wiring.way_out().map(|way| way.wire.network.as_str());
+        if let (Some(way), false) = (way, wanted.is_empty()) {
+            let chosen = store::find(&engine.paths, way)?.host_binding();
+            for publication in &mut wanted {
+                publication.host_ip = publication.host_ip.or(chosen.map(IpAddr::from));
+            }
         }
         attachment.wiring = Some(wiring);
         let passed = if wanted.is_empty() {
