@@ -126,6 +126,7 @@ pub struct Pruning {
 /// Forgets records and frees what nothing else needs: what went, and the bytes.
 pub fn prune(engine: &Engine, pruning: &Pruning) -> Result<(Vec<Record>, u64)> {
     work::sweep(engine)?;
+    engine.store()?.sweep_steps();
     let now = SystemTime::now();
     let mut kept = 0_u64;
     let mut gone = Vec::new();

@@ -119,11 +119,19 @@ pub fn sweep_beside(path: &Path) {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return;
     };
-    let ending = format!("-{}", name.to_string_lossy());
+    sweep(dir, &format!("-{}", name.to_string_lossy()));
+}
+
+/// The same for all files of a directory.
+pub fn sweep_dir(dir: &Path) {
+    sweep(dir, "");
+}
+
+fn sweep(dir: &Path, ending: &str) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let Some(maker) = maker_of(&name).filter(|_| name.ends_with(&ending)) else {
+        let Some(maker) = maker_of(&name).filter(|_| name.ends_with(ending)) else {
             continue;
         };
         let maker = nix::unistd::Pid::from_raw(maker);

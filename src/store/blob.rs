@@ -57,14 +57,15 @@ impl Store {
             Err(e) if e.kind() == Kind::NotFound => {}
             Err(_) => remove_if_there(&self.blob_path(digest))?,
         }
-        let Some(mut writer) = self.begin_blob(digest, size)? else {
-            return Ok(());
-        };
-        writer.restart()?;
-        writer
-            .write_all(bytes)
+        if !digest.matches(bytes) {
+            return Err(Error::invalid(format!("blob {digest} has wrong content")));
+        }
+        // Not one to go on with: what a killed writer leaves goes with the next
+        // collection, where a partial download is kept for days.
+        let mut blob = self.new_blob()?;
+        blob.write_all(bytes)
             .context(|| format!("cannot write blob {digest}"))?;
-        writer.commit()
+        blob.store_as(digest)
     }
 
     /// Starts or continues the blob `digest` of `size` bytes. Waits while
@@ -123,7 +124,12 @@ impl NewBlob {
     pub fn finish(mut self) -> Result<(Digest, u64)> {
         let hasher = HasherBox(Hasher::new(Algorithm::Sha256));
         let digest = std::mem::replace(&mut self.hasher, hasher).0.finish();
-        let target = self.store.blob_path(&digest);
+        self.store_as(&digest)?;
+        Ok((digest, self.len))
+    }
+
+    fn store_as(&mut self, digest: &Digest) -> Result<()> {
+        let target = self.store.blob_path(digest);
         if !target.exists() {
             self.file
                 .sync_data()
@@ -131,7 +137,7 @@ impl NewBlob {
                 .context(|| format!("cannot store blob {digest}"))?;
             self.done = true;
         }
-        Ok((digest, self.len))
+        Ok(())
     }
 
     /// What has been written, from the first byte.

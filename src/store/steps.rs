@@ -83,6 +83,11 @@ impl Store {
         replace::replace(&self.step_file(key), &bytes, Durability::Fast)
     }
 
+    /// Removes what killed builds have left of writing them.
+    pub fn sweep_steps(&self) {
+        replace::sweep_dir(&self.steps);
+    }
+
     /// All of them; what cannot be read is as if it was not there.
     pub fn kept_steps(&self) -> Result<Vec<Kept>> {
         let mut found = Vec::new();
@@ -156,5 +161,24 @@ mod tests {
         store.forget_step("aa").unwrap();
         store.collect(|| Ok(Vec::new())).unwrap();
         assert!(!store.has_blob(&blob) && !store.has_layer(&diff_id));
+    }
+
+    #[test]
+    fn records_that_killed_builds_were_writing_go() {
+        let scratch = Scratch::new("steps-sweep");
+        let store = scratch.store();
+        std::fs::create_dir_all(&store.steps).unwrap();
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let of = |pid: u32| {
+            let name = format!("{}{pid}-1-key.json", replace::TEMPORARY_PREFIX);
+            store.steps.join(name)
+        };
+        let (dead, living) = (of(ended.id()), of(std::process::id()));
+        for path in [&dead, &living] {
+            std::fs::write(path, "").unwrap();
+        }
+        store.sweep_steps();
+        assert!(!dead.exists() && living.exists());
     }
 }
