@@ -251,7 +251,7 @@ struct Plain {
 impl Plain {
     fn new(store: &Store) -> Result<Self> {
         Ok(Self {
-            gzip: Gzip::new(store.new_blob()?).context(|| "cannot start threads")?,
+            gzip: Gzip::new(store.new_blob()?),
             hasher: Hasher::new(Algorithm::Sha256),
         })
     }

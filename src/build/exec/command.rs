@@ -58,11 +58,10 @@ pub fn run(
     let upper = dir.join("upper");
     let made = task::run(&build.engine.paths, || {
         points::remove(&upper, &prepared.points)?;
-        let layer = super::files::layer(build, &upper)?;
-        // The rest of the step, as those who own it.
-        containers::destroy(&containers::hide(paths, &container.id, "")?)?;
-        Ok(layer)
+        super::files::layer(build, &upper)
     })?;
+    // Small files, which go with those of all other steps when the build ends.
+    containers::hide(paths, &container.id, "")?;
     let _ = std::fs::remove_dir_all(paths.run_container(&container.id));
     Ok(super::files::kept(made))
 }

@@ -26,17 +26,70 @@ struct Job {
 
 /// Compresses what is written to it into `W`.
 pub struct Gzip<W: Write + Send + 'static> {
-    jobs: Option<SyncSender<Job>>,
-    /// Where the results will come, in order.
-    order: Option<SyncSender<Receiver<io::Result<Vec<u8>>>>>,
-    writer: Option<JoinHandle<io::Result<W>>>,
-    workers: Vec<JoinHandle<()>>,
+    /// Until there is more than a block, and threads for it.
+    out: Option<W>,
+    threads: Option<Threads<W>>,
     block: Vec<u8>,
     crc: Crc,
 }
 
 impl<W: Write + Send + 'static> Gzip<W> {
-    pub fn new(mut out: W) -> io::Result<Self> {
+    pub fn new(out: W) -> Self {
+        Self {
+            out: Some(out),
+            threads: None,
+            block: Vec::new(),
+            crc: Crc::new(),
+        }
+    }
+
+    /// Writes the end and gives `W` back.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.crc.update(&self.block);
+        let mut out = match self.threads.take() {
+            Some(mut threads) => {
+                threads.pack(std::mem::take(&mut self.block), true)?;
+                threads.join()?
+            }
+            // Most steps of a build, say: starting threads would take longer.
+            None => {
+                let mut out = self.out.take().ok_or(io::ErrorKind::BrokenPipe)?;
+                let mut deflate = Compress::new(Compression::new(LEVEL), false);
+                out.write_all(&HEADER)?;
+                out.write_all(&pack(&mut deflate, &self.block, true)?)?;
+                out
+            }
+        };
+        out.write_all(&self.crc.sum().to_le_bytes())?;
+        out.write_all(&self.crc.amount().to_le_bytes())?;
+        Ok(out)
+    }
+
+    fn dispatch(&mut self) -> io::Result<()> {
+        if let Some(out) = self.out.take() {
+            self.threads = Some(Threads::start(out)?);
+        }
+        let plain = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
+        self.crc.update(&plain);
+        match &mut self.threads {
+            Some(threads) => threads.pack(plain, false),
+            // They could not be started, and that was said.
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+}
+
+/// Those that deflate, and the one that writes.
+struct Threads<W: Write + Send + 'static> {
+    jobs: Option<SyncSender<Job>>,
+    /// Where the results will come, in order.
+    order: Option<SyncSender<Receiver<io::Result<Vec<u8>>>>>,
+    writer: Option<JoinHandle<io::Result<W>>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl<W: Write + Send + 'static> Threads<W> {
+    fn start(mut out: W) -> io::Result<Self> {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let count = count.clamp(1, MOST_WORKERS);
         let (jobs, taken) = mpsc::sync_channel::<Job>(count);
@@ -65,23 +118,10 @@ impl<W: Write + Send + 'static> Gzip<W> {
             order: Some(order),
             writer: Some(writer),
             workers,
-            block: Vec::with_capacity(BLOCK),
-            crc: Crc::new(),
         })
     }
 
-    /// Writes the end and gives `W` back.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.dispatch(true)?;
-        let mut out = self.join()?;
-        out.write_all(&self.crc.sum().to_le_bytes())?;
-        out.write_all(&self.crc.amount().to_le_bytes())?;
-        Ok(out)
-    }
-
-    fn dispatch(&mut self, last: bool) -> io::Result<()> {
-        let plain = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
-        self.crc.update(&plain);
+    fn pack(&mut self, plain: Vec<u8>, last: bool) -> io::Result<()> {
         let (packed, result) = mpsc::channel();
         let job = Job {
             plain,
@@ -119,7 +159,7 @@ impl<W: Write + Send + 'static> Write for Gzip<W> {
         let n = bytes.len().min(BLOCK - self.block.len());
         self.block.extend_from_slice(&bytes[..n]);
         if self.block.len() == BLOCK {
-            self.dispatch(false)?;
+            self.dispatch()?;
         }
         Ok(n)
     }
@@ -128,7 +168,7 @@ impl<W: Write + Send + 'static> Write for Gzip<W> {
     }
 }
 
-impl<W: Write + Send + 'static> Drop for Gzip<W> {
+impl<W: Write + Send + 'static> Drop for Threads<W> {
     fn drop(&mut self) {
         let _ = self.join();
     }
@@ -172,7 +212,7 @@ mod tests {
     use std::io::Read;
 
     fn packed(plain: &[u8]) -> Vec<u8> {
-        let mut gzip = Gzip::new(Vec::new()).unwrap();
+        let mut gzip = Gzip::new(Vec::new());
         gzip.write_all(plain).unwrap();
         gzip.finish().unwrap()
     }
@@ -207,7 +247,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut gzip = Gzip::new(Full).unwrap();
+        let mut gzip = Gzip::new(Full);
         let written = (0..100).find_map(|_| gzip.write_all(&[1; BLOCK]).err());
         assert_eq!(written.unwrap().raw_os_error(), Some(libc::ENOSPC));
     }
