@@ -33,7 +33,7 @@ pub struct Image {
 }
 
 impl Image {
-    fn new(manifest: Descriptor, facts: Facts) -> Self {
+    pub(super) fn new(manifest: Descriptor, facts: Facts) -> Self {
         Self {
             id: facts.id,
             manifest,

@@ -46,6 +46,11 @@ impl Store {
         image.ok_or_else(|| Error::internal(format!("image {} was not stored", facts.id)))
     }
 
+    /// An image that is whole and that nobody sees. Hold a lease while it is used.
+    pub fn unseen(&self, manifest: &Descriptor) -> Result<Image> {
+        Ok(Image::new(manifest.clone(), self.check_complete(manifest)?))
+    }
+
     /// How the layers of all images are packed, by their DiffIDs.
     pub fn packed_layers(&self) -> Result<HashMap<Digest, Descriptor>> {
         let mut packed = HashMap::new();

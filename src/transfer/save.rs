@@ -20,6 +20,13 @@ pub struct Selected {
     tags: Vec<Reference>,
 }
 
+impl Selected {
+    /// An image that need not have any of these tags in the store.
+    pub fn new(image: Image, tags: Vec<Reference>) -> Self {
+        Self { image, tags }
+    }
+}
+
 /// What `names` stand for by Docker's rules: a name without a tag is the whole
 /// repository, an ID or digest the image without its names. `platforms`: only
 /// images of one of these.

@@ -88,8 +88,7 @@ fn as_user_options_that_do_not_work_are_refused_by_name() {
     let site = Site::new();
     site.dockerfile("FROM busybox\n");
     for options in [
-        &["--push"][..],
-        &["--cache-from", "x"],
+        &["--cache-from", "x"][..],
         &["--cache-to", "x"],
         &["--squash"],
         &["--sbom", "true"],
@@ -113,10 +112,16 @@ fn as_user_options_that_do_not_work_are_refused_by_name() {
         "--load",
         "--rm",
         "--force-rm",
+        "--attest=type=provenance,disabled=true",
         "--builder",
         "default",
     ])
     .ok();
+    for push in ["--push", "--output=type=registry", "-otype=image,push=true"] {
+        site.build(&[push])
+            .status(125)
+            .says("tag is needed when pushing to registry");
+    }
     let bad = site.build(&["-t", "BAD"]).status(125);
     assert!(bad.errors().contains("must be lowercase"), "{bad}");
     site.build(&["-f", "nope"])

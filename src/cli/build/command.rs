@@ -130,7 +130,7 @@ pub struct BuildArgs {
     pub(super) pull: bool,
     /// Shorthand for "--output=type=registry,unpack=false"
     #[arg(long)]
-    push: bool,
+    pub(super) push: bool,
     /// Suppress the build output and print image ID on success
     #[arg(short, long)]
     pub(super) quiet: bool,
@@ -214,11 +214,10 @@ impl BuildArgs {
     fn refuse(&self) -> Result<()> {
         let given = [
             (!self.annotation.is_empty(), "--annotation"),
-            (!self.attest.is_empty(), "--attest"),
+            (self.attest.iter().any(|a| fields::attests(a)), "--attest"),
             (!self.cache_from.is_empty(), "--cache-from"),
             (!self.cache_to.is_empty(), "--cache-to"),
             (!self.resource.is_empty(), "--resource"),
-            (self.push, "--push"),
             (self.squash, "--squash"),
             (self.debug, "--debug"),
             (!self.rm, "--rm=false"),
@@ -235,6 +234,13 @@ impl BuildArgs {
         ];
         if let Some((_, option)) = given.iter().find(|(given, _)| *given) {
             return Err(refused(option));
+        }
+        let pushes = |output: &Output| matches!(output, Output::Image { push: true, .. });
+        let names = |output: &Output| matches!(output, Output::Image { name: Some(_), .. });
+        let is_named = !self.tag.is_empty() || self.output.iter().any(names);
+        if !is_named && (self.push || self.output.iter().any(pushes)) {
+            return Err(Error::usage("tag is needed when pushing to registry")
+                .hint("name the image with --tag"));
         }
         match self.allow.iter().find(|what| *what != "network.host") {
             Some(what) => Err(refused(&format!("--allow {what}"))),

@@ -103,8 +103,11 @@ pub fn agent(text: &str, own: Option<String>) -> Result<(String, PathBuf)> {
 /// Where the result goes besides the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Into the store.
-    Image { name: Option<String> },
+    /// Into the store; and from there to its registry.
+    Image { name: Option<String>, push: bool },
+    /// An archive of the image, for `load` and for readers of OCI layouts; `-`
+    /// is standard output. It does not come into the store.
+    Archive { name: Option<String>, to: PathBuf },
     /// The files, into a directory.
     Local(PathBuf),
     /// The files, as an archive; `-` is standard output.
@@ -119,14 +122,22 @@ pub fn output(text: &str) -> Result<Output> {
             dir => Output::Local(dir.into()),
         });
     }
-    let (mut kind, mut dest, mut name) = (None, None, None);
+    let (mut kind, mut dest, mut name, mut push) = (None, None, None, None);
     for (key, value) in fields(text) {
         match (key, value) {
             ("type", Some(value)) => kind = Some(value),
             ("dest", Some(value)) => dest = Some(value),
             ("name", Some(value)) => name = Some(value.to_string()),
+            ("push", Some("true")) => push = Some(true),
+            ("push", Some("false")) => push = Some(false),
             (key, _) => return Err(refused(&format!("--output {key}"))),
         }
+    }
+    let registry = matches!(kind, Some("image" | "registry"));
+    match (push, dest) {
+        (Some(_), _) if !registry => return Err(refused(&format!("--output {text}: push"))),
+        (_, Some(_)) if registry => return Err(refused(&format!("--output {text}: dest"))),
+        _ => {}
     }
     let needed = |dest: Option<&str>| {
         let dest = dest.filter(|d| !d.is_empty()).map(PathBuf::from);
@@ -135,13 +146,28 @@ pub fn output(text: &str) -> Result<Output> {
     match kind {
         Some("local") => Ok(Output::Local(needed(dest)?)),
         Some("tar") => Ok(Output::Tar(needed(dest)?)),
-        Some("image" | "docker") if dest.is_none() => Ok(Output::Image { name }),
-        Some(kind @ ("image" | "docker" | "oci" | "registry" | "cacheonly")) => {
-            Err(refused(&format!("--output type={kind}")))
-        }
+        Some("image") => Ok(Output::Image {
+            name,
+            push: push.unwrap_or(false),
+        }),
+        Some("registry") => Ok(Output::Image {
+            name,
+            push: push.unwrap_or(true),
+        }),
+        Some("docker") if dest.is_none() => Ok(Output::Image { name, push: false }),
+        Some("docker" | "oci") => Ok(Output::Archive {
+            name,
+            to: dest.filter(|dest| !dest.is_empty()).unwrap_or("-").into(),
+        }),
+        Some(kind @ "cacheonly") => Err(refused(&format!("--output type={kind}"))),
         Some(kind) => Err(Error::usage(format!("unknown output type {kind:?}"))),
         None => Err(Error::usage(format!("type is required for output: {text}"))),
     }
+}
+
+/// `type=KIND[,disabled=true]` of `--attest`: whether it asks for one.
+pub fn attests(text: &str) -> bool {
+    !fields(text).any(|field| matches!(field, ("disabled", None | Some("true" | "1"))))
 }
 
 /// An option that is known and does not work.
@@ -217,14 +243,32 @@ mod tests {
             output("type=tar,dest=a.tar").unwrap(),
             Output::Tar("a.tar".into())
         );
-        assert_eq!(output("type=docker").unwrap(), Output::Image { name: None });
+        let image = |push| Output::Image { name: None, push };
+        for (text, push) in [
+            ("type=docker", false),
+            ("type=image", false),
+            ("type=image,push=true", true),
+            ("type=registry", true),
+            ("type=registry,push=false", false),
+        ] {
+            assert_eq!(output(text).unwrap(), image(push), "{text}");
+        }
+        let archive = |to: &str| Output::Archive {
+            name: None,
+            to: to.into(),
+        };
+        assert_eq!(output("type=docker,dest=x").unwrap(), archive("x"));
+        assert_eq!(output("type=oci,dest=x").unwrap(), archive("x"));
+        assert_eq!(output("type=oci").unwrap(), archive("-"));
         for bad in [
-            "type=oci,dest=x",
-            "type=registry",
+            "type=oci,tar=false,dest=x",
+            "type=oci,push=true",
+            "type=image,dest=x",
+            "type=image,push=maybe",
+            "type=cacheonly",
             "type=x",
             "dest=x",
             "type=local",
-            "type=docker,dest=x",
             "type=local,dest=x,platform-split=false",
         ] {
             assert!(output(bad).is_err(), "{bad}");

@@ -3,16 +3,16 @@
 use super::bases::Bases;
 use super::command::{BuildArgs, Call};
 use super::context::{self, Loaded};
-use super::fields::{Named, Output};
+use super::fields::Named;
+use super::outputs::Outputs;
 use super::record::Recorder;
 use super::show::{self, Text};
 use crate::build::checks::{self, Choice, Warning};
-use crate::build::exec::chain::Chain;
 use crate::build::exec::schedule::{self, Stopped};
 use crate::build::exec::stage::Contents;
 use crate::build::exec::work::Work;
 use crate::build::exec::{Build, Options};
-use crate::build::export::{self, Files, Made};
+use crate::build::export::Made;
 use crate::build::files::hashes::Hashes;
 use crate::build::files::ignore::Ignore;
 use crate::build::files::tree::Tree;
@@ -27,10 +27,6 @@ use crate::error::{Context as _, Error, Result};
 use crate::image::{Digest, Reference};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::IsTerminal;
-use std::os::fd::AsFd;
-use std::path::Path;
 
 /// Everything that it is given.
 pub(super) struct Job<'a> {
@@ -162,66 +158,21 @@ impl Job<'_> {
         let chain = chains
             .last()
             .ok_or_else(|| Error::internal("nothing was built"))?;
-        let (tags, made) = self.export(plan, chain, &mut progress, export.id)?;
+        let outputs = Outputs {
+            engine: self.engine,
+            args: self.args,
+            epoch: self.options.epoch,
+        };
+        let (tags, made) = outputs.write(plan, chain, &mut progress, export.id)?;
         progress.end(export.id, Outcome::Done);
         drop(progress);
+        outputs.push(self.front, &tags, quiet)?;
         self.tell(&made, &tags, quiet)?;
         // More is kept only when something was done.
         if self.work.has_begun() {
             keep::within_budget(self.engine)?;
         }
         Ok(0)
-    }
-
-    /// Into the store, unless only files are wanted.
-    fn export(
-        &self,
-        plan: &Plan,
-        chain: &Chain,
-        progress: &mut dyn Progress,
-        id: Id,
-    ) -> Result<(Vec<Reference>, Option<Made>)> {
-        let mut tags = self.args.tag.clone();
-        let mut into_store = self.args.output.is_empty() || self.args.load;
-        for output in &self.args.output {
-            match output {
-                Output::Image { name } => {
-                    into_store = true;
-                    tags.extend(name.as_deref().map(Reference::parse).transpose()?);
-                }
-                Output::Local(dir) => {
-                    std::fs::create_dir_all(dir)
-                        .context(|| format!("cannot make directory \"{}\"", dir.display()))?;
-                    let to = open(dir, File::options().read(true))?;
-                    export::files(self.engine, chain, &Files::Directory(&to))?;
-                }
-                Output::Tar(path) if path.as_os_str() == "-" => {
-                    let out = std::io::stdout().as_fd().try_clone_to_owned();
-                    let to = File::from(out.context(|| "cannot write to standard output")?);
-                    if to.is_terminal() {
-                        return Err(Error::invalid("refusing to write an archive to a terminal"));
-                    }
-                    export::files(self.engine, chain, &Files::Tar(&to))?;
-                }
-                Output::Tar(path) => {
-                    let to = open(
-                        path,
-                        File::options().write(true).create(true).truncate(true),
-                    )?;
-                    export::files(self.engine, chain, &Files::Tar(&to))?;
-                }
-            }
-        }
-        if !into_store {
-            return Ok((tags, None));
-        }
-        let made = export::write(self.engine, plan.target(), chain, self.options.epoch)?;
-        export::name(self.engine, &made, &tags)?;
-        progress.log(id, format!("writing image {}\n", made.id).as_bytes());
-        for tag in &tags {
-            progress.log(id, format!("naming to {}\n", tag.canonical()).as_bytes());
-        }
-        Ok((tags, Some(made)))
     }
 
     fn hashes(&self, name: &str, loaded: &Loaded) -> Hashes {
@@ -271,12 +222,6 @@ impl Job<'_> {
             false => Ok(()),
         }
     }
-}
-
-fn open(path: &Path, options: &std::fs::OpenOptions) -> Result<File> {
-    options
-        .open(path)
-        .context(|| format!("cannot open \"{}\"", path.display()))
 }
 
 /// What was loaded, as BuildKit tells it.

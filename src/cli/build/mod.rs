@@ -8,6 +8,7 @@ mod fields;
 mod git;
 mod job;
 mod json;
+mod outputs;
 mod plain;
 pub mod prune;
 mod record;

@@ -1,0 +1,88 @@
+//! Where a build's result goes: archives, and registries.
+
+use super::Site;
+use crate::support::env::run;
+use crate::support::registry::Registry;
+
+const TEXT: &str = "FROM busybox\nRUN echo made > /f\n";
+
+#[test]
+fn as_user_archives_are_for_load_and_for_others() {
+    let site = Site::new();
+    site.dockerfile(TEXT);
+    let before = site.env.ok(["images", "-aq"]);
+    for kind in ["oci", "docker"] {
+        let path = site.env.path(&format!("home/{kind}.tar"));
+        let path = path.to_str().unwrap();
+        let output = format!("type={kind},name=named:2,dest={path}");
+        site.build(&["-t", "t", "-o", &output]).ok();
+        // The store has got nothing of it.
+        assert_eq!(site.env.ok(["images", "-aq"]), before);
+        let mut skopeo = site.env.command("skopeo");
+        skopeo.args(["inspect", "--config"]);
+        skopeo.arg(match kind {
+            "oci" => format!("oci-archive:{path}:1"),
+            _ => format!("docker-archive:{path}:named:2"),
+        });
+        if kind == "oci" {
+            let other = format!("type=oci,name=x:1,dest={path}");
+            site.build(&["-o", &other]).ok();
+        }
+        run(skopeo, b"", 30).ok();
+        site.build(&["-t", "t", "-o", &output]).ok();
+        let loaded = site.env.ok(["load", "-i", path]);
+        assert!(
+            loaded.contains("t:latest") && loaded.contains("named:2"),
+            "{loaded}"
+        );
+        assert_eq!(site.shows("cat /f"), "made");
+        site.env.ok(["rmi", "t", "named:2"]);
+    }
+    // To standard output, with another output beside it.
+    let both = site.build(&["-t", "t", "-q", "-o", "type=docker,dest=-", "-o", "out"]);
+    let archive = both.ok().stdout;
+    site.env.wherry_with(["load"], &archive).ok();
+    assert_eq!(site.shows("cat /f"), "made");
+    // A failure leaves nothing where the archive should be.
+    let path = site.env.path("home/none.tar");
+    let output = format!("type=oci,dest={}", path.display());
+    site.dockerfile("FROM busybox\nRUN false\n");
+    site.build(&["-o", &output]).status(1);
+    assert!(!path.exists());
+}
+
+#[test]
+fn as_user_a_build_is_pushed() {
+    let (site, registry) = (Site::new(), Registry::plain());
+    let host = registry.host();
+    let (one, two) = (format!("{host}/a/one:1"), format!("{host}/b/two:2"));
+    let conf =
+        format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{host}\"\ninsecure = true\n");
+    std::fs::write(site.env.path("registries.conf"), conf).unwrap();
+    site.dockerfile(TEXT);
+    let metadata = site.env.path("home/metadata");
+    let path = metadata.to_str().unwrap();
+    let pushed = site.build(&["--push", "-t", &one, "-t", &two, "--metadata-file", path]);
+    let text = std::fs::read_to_string(&metadata).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let digest = told["containerimage.digest"].as_str().unwrap();
+    let pushed = pushed.ok().says(&format!("pushed {one}@{digest}"));
+    pushed.says(&format!("pushed {two}@{digest}"));
+    site.env.ok(["rmi", &one, &two]);
+    site.env
+        .ok(["pull", "-q", &format!("{host}/b/two@{digest}")]);
+    site.env.ok(["pull", "-q", &one]);
+    site.env.ok(["tag", &one, "t"]);
+    assert_eq!(site.shows("cat /f"), "made");
+    // As an output, quietly.
+    let output = format!("type=registry,name={host}/c:3");
+    let quiet = site.build(&["-q", "-o", &output]).ok();
+    assert!(quiet.errors().is_empty(), "{quiet}");
+    site.env.ok(["pull", "-q", &format!("{host}/c:3")]);
+    // What cannot be pushed is there all the same.
+    drop(registry);
+    site.build(&["-t", &two, "--push"])
+        .status(1)
+        .says("the image was built; cannot push");
+    site.env.ok(["image", "inspect", &two]);
+}
