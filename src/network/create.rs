@@ -179,12 +179,13 @@ fn check_options(options: &BTreeMap<String, String>) -> Result<()> {
                     "interfaces are called eth0, eth1 and so on",
                 ));
             }
-            super::record::HOST_BINDING => {
-                if !value.is_empty() && value.parse::<Ipv4Addr>().is_err() {
-                    return Err(Error::invalid(format!("invalid value for {key}: {value}"))
-                        .hint("it is an IPv4 address of the host, as 127.0.0.1"));
-                }
+            super::record::HOST_BINDING
+                if !value.is_empty() && value.parse::<Ipv4Addr>().is_err() =>
+            {
+                return Err(Error::invalid(format!("invalid value for {key}: {value}"))
+                    .hint("it is an IPv4 address of the host, as 127.0.0.1"));
             }
+            super::record::HOST_BINDING => {}
             known if OPTIONS.contains(&known) => {}
             // Docker's driver passes over what it does not know.
             other if other.starts_with("com.docker.network.bridge.") => {
