@@ -4,7 +4,7 @@ use super::files;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::record::containers;
-use crate::store::pack::{Options, pack};
+use crate::store::pack::{Options, ZEROS, pack};
 use crate::userns::task;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -18,7 +18,11 @@ pub fn export(engine: &Engine, wanted: &str, out: &File) -> Result<()> {
     task::run(&engine.paths, || {
         let tree = files::all(engine, &container)?;
         let mut out = BufWriter::with_capacity(256 << 10, out);
-        pack(&tree, &mut out, Options::default())?;
+        let options = Options {
+            zeros: ZEROS,
+            ..Options::default()
+        };
+        pack(&tree, &mut out, options)?;
         out.flush().map_err(crate::store::pack::unwritten)
     })
 }

@@ -88,6 +88,7 @@ impl Store {
                 let options = pack::Options {
                     deletions: true,
                     strip: true,
+                    zeros: pack::ZEROS,
                     ..pack::Options::default()
                 };
                 let packed = pack(&tree, &mut plain, options)?;
@@ -151,6 +152,7 @@ impl Store {
         let (reader, writer) = io::pipe().context(|| "cannot make a pipe")?;
         let options = pack::Options {
             deletions: true,
+            zeros: pack::ZEROS,
             ..pack::Options::default()
         };
         let (packed, unpacked) = std::thread::scope(|scope| {

@@ -224,6 +224,57 @@ fn an_archive_goes_in_and_out_unchanged() {
     ]);
 }
 
+/// Holes are zeros for other engines, which save and push no layer with holes, and
+/// holes again when there is too much nothing.
+#[test]
+fn holes_are_zeros_unless_there_are_too_many() {
+    let env = Env::busybox();
+    let script = "dd if=/dev/zero of=/one bs=1 count=1 seek=40000000; \
+        dd if=/dev/zero of=/two bs=1 count=1 seek=2000000000; echo end >>/one; echo end >>/two; \
+        sha256sum /one";
+    let sums = env.ok(["run", "--name", "cc", "busybox", "sh", "-ec", script]);
+    env.ok(["commit", "cc", "made:1"]);
+    let file = env.path("tmp/made.tar");
+    env.ok(["save", "-o", file.to_str().unwrap(), "made:1"]);
+    tool(
+        &env,
+        "tar",
+        &[
+            "-xf",
+            file.to_str().unwrap(),
+            "-C",
+            env.path("tmp").to_str().unwrap(),
+        ],
+    );
+    let manifest = std::fs::read(env.path("tmp/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let layer = manifest[0]["Layers"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone();
+    let layer = env.path("tmp").join(layer.as_str().unwrap());
+    // Python shows what an entry is; the type of a sparse one is only in its records.
+    let list = "import sys, tarfile\nfor e in tarfile.open(sys.argv[1]): print(e.name, e.issparse(), e.size)";
+    let listed = tool(&env, "python3", &["-c", list, layer.to_str().unwrap()]);
+    for line in ["one False 40000005", "two True 2000000005"] {
+        assert!(listed.lines().any(|l| l == line), "{line} in {listed}");
+    }
+    env.ok(["rm", "cc"]);
+    env.ok(["rmi", "made:1"]);
+    env.ok(["load", "-qi", file.to_str().unwrap()]);
+    let back = env.ok([
+        "run",
+        "--rm",
+        "made:1",
+        "sh",
+        "-c",
+        "sha256sum /one; stat -c %s /two",
+    ]);
+    assert_eq!(back, format!("{sums}\n2000000005"));
+}
+
 #[test]
 fn an_unchanged_container_adds_no_layer() {
     let env = Env::busybox();

@@ -33,10 +33,19 @@ pub struct Options {
     /// What the uppermost layer says is gone is said, too (`.wh.` entries of
     /// the OCI image-spec, "Representing Changes"). Else it is just not there.
     pub deletions: bool,
+    /// Bytes of holes in files that are written as zeros, as other engines do; those
+    /// beyond that are kept as holes ([`ZEROS`]).
+    pub zeros: u64,
     /// Overlayfs' notes about where files came from are removed: the tree is
     /// going to be a layer itself.
     pub strip: bool,
 }
+
+/// What becomes an image has its holes as zeros: the OCI image-spec advises
+/// against sparse entries ("Sparse Files"), and what docker and podman have taken
+/// in with them they can neither save nor push (tar-split: "write too long"). But a
+/// file of a terabyte of nothing must not fill disks: that much in all is the limit.
+pub const ZEROS: u64 = 512 << 20;
 
 /// What was packed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -114,6 +123,8 @@ struct Packer<'a, W> {
     /// Device and inode of files with several names, and the first of them.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
+    /// Of [`Options::zeros`].
+    zeros: u64,
     packed: Packed,
 }
 
@@ -121,6 +132,7 @@ impl<'w, W: Write> Packer<'w, W> {
     fn new(out: &'w mut W, options: Options) -> Self {
         Self {
             out,
+            zeros: options.zeros,
             options,
             links: HashMap::new(),
             buffer: vec![0; 256 << 10],
@@ -237,7 +249,7 @@ impl<'w, W: Write> Packer<'w, W> {
         header.records = self.attributes(file.as_fd())?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         self.packed.bytes += size;
-        match sparse::map(&file, &stat) {
+        match sparse::map(&file, &stat).filter(|map| !self.fills(size, map)) {
             Some(map) => self.sparse(header, &mut file, size, &map),
             None => {
                 header.size = size;
@@ -246,6 +258,14 @@ impl<'w, W: Write> Packer<'w, W> {
                 write_padding(size, self.out).map_err(unwritten)
             }
         }
+    }
+
+    /// Whether the holes of a file with these data are to be zeros.
+    fn fills(&mut self, size: u64, segments: &[(u64, u64)]) -> bool {
+        let data: u64 = segments.iter().map(|(_, length)| length).sum();
+        let left = self.zeros.checked_sub(size.saturating_sub(data));
+        self.zeros = left.unwrap_or(self.zeros);
+        left.is_some()
     }
 
     /// GNU's sparse format 1.0: the data begins with a map of itself.
