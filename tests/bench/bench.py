@@ -8,8 +8,13 @@ Runs are interleaved: one of each contestant, then the next of each. Shown are
 medians in milliseconds and the ratio to wherry. Images come from a registry on
 127.0.0.1 (docker-registry, skopeo); stores are below a temporary directory and
 removed. Run it as an ordinary user for the rootless figures, as root for
-rootful ones. On a busy machine believe the ratios. Rows about networks and
-published ports need iperf3, nginx-light and wrk.
+rootful ones. On a busy machine believe the ratios. `--size 0.1` makes the large
+images a tenth, to see whether the rows work. Rows about networks and published
+ports need iperf3, nginx-light and wrk.
+
+Docker takes part when its daemon answers; as root, one of its own is started by
+
+    tests/bench/dockerd tests/bench/bench.py target/wherry --only images
 
 The rows about what is outside need a neighbour that root makes:
 
@@ -35,23 +40,30 @@ import tempfile
 import time
 from pathlib import Path
 
+import images
+from scenario import Measured, Scenario, usage
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Contestant:
     """One engine with a store of its own."""
 
-    def __init__(self, name, command, root, registry):
-        self.name, self.command, self.root = name, command, root
+    def __init__(self, name, command, root, registries):
+        self.name, self.command, self.root, self.daemon = name, command, root, None
         root.mkdir()
         (root / "registries.conf").write_text(
-            f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
+            "".join(f'[[registry]]\nlocation = "{r.host}"\ninsecure = true\n' for r in registries))
         self.run_dir = Path(tempfile.mkdtemp(prefix="wb", dir="/dev/shm"))
         self.env = {"PATH": PATH, "HOME": str(root), "XDG_DATA_HOME": str(root / "data"),
                     "XDG_RUNTIME_DIR": str(self.run_dir), "XDG_CONFIG_HOME": str(root / "config"),
                     "CONTAINERS_REGISTRIES_CONF": str(root / "registries.conf")}
         if name == "docker":
-            self.env = {"PATH": PATH, "HOME": str(root)}
+            self.env = {"PATH": PATH, "HOME": str(root), "DOCKER_BUILDKIT": "1"}
+            self.env |= {n: os.environ[n] for n in ("DOCKER_HOST",) if n in os.environ}
+            # Of a daemon that is not ours nothing can be asked.
+            pids = [pid for pid in processes() if comm(pid) == "dockerd"] if os.geteuid() == 0 else []
+            self.daemon = pids[0] if len(pids) == 1 else None
         self.made = []
 
     def start(self, *args, **options):
@@ -73,6 +85,16 @@ class Contestant:
         self.run(*args)
         return (time.perf_counter() - began) * 1000
 
+    def usage(self, *args):
+        """What one command takes."""
+        if self.name == "docker" and not self.daemon:
+            raise RuntimeError("only root can ask what dockerd takes, and of one daemon")
+        return usage(self.command + list(args), self.env, self.daemon)
+
+    def works(self, *args):
+        return subprocess.run(self.command + list(args), env=self.env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
     def close(self):
         names = self.run("ps", "-aq", check=False).split()
         if self.name != "docker" and names:
@@ -89,10 +111,10 @@ class Contestant:
 class Registry:
     """docker-registry on a free port, with the images in it."""
 
-    def __init__(self, root):
-        config = root / "registry.yml"
+    def __init__(self, root, name="registry"):
+        config, self.storage = root / f"{name}.yml", root / name
         config.write_text("version: 0.1\nlog: {level: error}\nstorage: {filesystem: "
-                          f"{{rootdirectory: {root}/registry}}}}\nhttp: {{addr: 127.0.0.1:%d}}\n" % self.free())
+                          f"{{rootdirectory: {self.storage}}}}}\nhttp: {{addr: 127.0.0.1:%d}}\n" % self.free())
         self.host = f"127.0.0.1:{self.port}"
         self.process = subprocess.Popen(["docker-registry", "serve", str(config)],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -112,6 +134,9 @@ class Registry:
     def push(self, layout, name):
         subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false",
                         f"oci:{layout}", f"docker://{self.host}/{name}:latest"], check=True)
+
+    def empty(self):
+        shutil.rmtree(self.storage, ignore_errors=True)
 
     def close(self):
         self.process.terminate()
@@ -139,7 +164,7 @@ def write_image(layout, layers, packing):
                                     check=True).stdout
         described.append(blob(layout, f"{base}.layer.v1.tar+{packing}", packed))
     config = {"architecture": arch, "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
-              "rootfs": {"type": "layers", "diff_ids": diff_ids}}
+              "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": [{"created_by": "bench"}] * len(layers)}
     manifest = {"schemaVersion": 2, "mediaType": f"{base}.manifest.v1+json",
                 "config": blob(layout, f"{base}.config.v1+json", json.dumps(config).encode()),
                 "layers": described}
@@ -169,14 +194,15 @@ def busybox():
     return tar_of(files)
 
 
-def big():
-    """Four layers of about 600 MB and 20,000 files that compress to a third or so."""
+def big(size):
+    """Four layers of about 600 MB and 20,000 files that compress to a third or so;
+    `size` is a factor."""
     dice = random.Random(1)
     words = [dice.randbytes(dice.randint(3, 12)) for _ in range(5000)]
     layers = [busybox()]
     for n in range(4):
         files = [(f"l{n}", None, 0o755)]
-        for d in range(50):
+        for d in range(max(1, round(50 * size))):
             files.append((f"l{n}/{d}", None, 0o755))
             for f in range(100):
                 data = b"".join(dice.choices(words, k=dice.choice((10, 200, 1000, 14000))))
@@ -234,14 +260,6 @@ def together(engine, count, *args):
     return (time.perf_counter() - began) * 1000
 
 
-class Scenario:
-    """`more`: the more the better."""
-
-    def __init__(self, name, runs, work, before=None, after=None, unit="ms", more=False):
-        self.name, self.runs, self.work, self.unit, self.more = name, runs, work, unit, more
-        self.before, self.after = before or (lambda e: None), after or (lambda e: None)
-
-
 def lines(root):
     """200 MB of numbered lines."""
     path = root / "lines"
@@ -296,11 +314,22 @@ def in_container(engine, image, *command):
     return engine.run("run", "--rm", *HOSTS_OWN, image, *command)
 
 
+def gbits(report):
+    """What arrived, by a report of iperf3."""
+    try:
+        report = json.loads(report)
+        if "error" in report:
+            raise RuntimeError(f"iperf3: {report['error']}")
+        return report["end"]["sum_received"]["bits_per_second"] / 1e9
+    except (ValueError, KeyError) as error:
+        raise RuntimeError(f"iperf3 has no report: {error!r}") from error
+
+
 def iperf(engine, image, *options):
     """Gbit/s that arrive."""
     command = ["/usr/bin/iperf3", "-c", NEIGHBOUR, "-t", "4", "-J", *options]
     report = in_container(engine, image, *command) if engine else subprocess.check_output(command)
-    return json.loads(report)["end"]["sum_received"]["bits_per_second"] / 1e9
+    return gbits(report)
 
 
 def connects(engine, image, count, column):
@@ -311,10 +340,15 @@ def connects(engine, image, count, column):
 
 def outside(box):
     """What the host itself gets is printed below each row."""
+    def row(name, work, unit, more):
+        def host():
+            return "the host itself", statistics.median(work(None) for _ in range(3))
+        return Scenario(f"outside, {name}", 3, work, unit=unit, more=more, floor=host)
+
     for name, options in (("to", ()), ("from", ("-R",)), ("to, 4 streams", ("-P", "4"))):
-        yield Scenario(f"outside, {name}", 3, lambda e, o=options: iperf(e, box, *o), unit="Gbit/s", more=True)
-    yield Scenario("outside, new connections", 3, lambda e: connects(e, box, 8, 0), unit="per s", more=True)
-    yield Scenario("outside, one connect", 3, lambda e: connects(e, box, 1, 1), unit="us")
+        yield row(name, lambda e, o=options: iperf(e, box, *o), "Gbit/s", True)
+    yield row("new connections", lambda e: connects(e, box, 8, 0), "per s", True)
+    yield row("one connect", lambda e: connects(e, box, 1, 1), "us", False)
 
 
 STEPS = """FROM {box}
@@ -368,7 +402,8 @@ def builds(box, root):
         (many / "tree/50/50").write_text(f"{time.time_ns()}\n")
         return build(engine, many)
 
-    yield Scenario("build 12 steps, cold", 5, lambda e: build(e, twelve, "--no-cache"))
+    yield from Measured("build 12 steps, cold", 5, lambda e: e.usage(
+        "build", "-q", "--no-cache", "-t", "bench-twelve", str(twelve))).rows()
     yield Scenario("build 12 steps, cached", 30, lambda e: build(e, twelve), lambda e: build(e, twelve))
     yield Scenario("build, each of 10 empty RUN", 5,
                    lambda e: build(e, context(root, "nothing", nothing), "--no-cache") / 10)
@@ -418,7 +453,7 @@ class Bridged:
     def iperf(self, engine):
         """Gbit/s from one container to another."""
         report = self.inside(engine, "/usr/bin/iperf3", "-c", "bench-peer", "-t", "3", "-J")
-        return json.loads(report)["end"]["sum_received"]["bits_per_second"] / 1e9
+        return gbits(report)
 
     def names(self, engine):
         """10,000 questions while containers come and go; how many were lost."""
@@ -484,10 +519,7 @@ class Published:
 
     def iperf(self, engine, *options):
         command = ["iperf3", "-c", "127.0.0.1", "-p", str(self.at(engine)[0]), "-t", "3", "-J", *options]
-        report = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout)
-        if "error" in report:
-            raise RuntimeError(report["error"])
-        return report["end"]["sum_received"]["bits_per_second"] / 1e9
+        return gbits(subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout)
 
     def wrk(self, engine, *options):
         """Requests per second, and the time in which 99 % of them were answered."""
@@ -526,14 +558,11 @@ kill $(jobs -p)
 """
     command = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "bash", "-c", script]
     report = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
-    try:
-        return json.loads(report)["end"]["sum_received"]["bits_per_second"] / 1e9
-    except (ValueError, KeyError):
-        return None
+    return "two namespaces on a bridge", gbits(report)
 
 
-def scenarios(registry, root):
-    box, none = f"{registry}/box:latest", ("--network", "none")
+def scenarios(registry, second, root, size):
+    box, none = f"{registry.host}/box:latest", ("--network", "none")
 
     def hundred(engine):
         for n in range(100):
@@ -554,7 +583,7 @@ def scenarios(registry, root):
     yield Scenario("networks: run --rm IMAGE, network is up", 50, lambda e: e.time("run", "--rm", box, "true"), net.up)
     yield Scenario("networks: run --rm --network N IMAGE", 50,
                    lambda e: e.time("run", "--rm", "--network", "bench-net", box, "true"))
-    yield Scenario("networks: container to container", 3, net.iperf, unit="Gbit/s")
+    yield Scenario("networks: container to container", 3, net.iperf, unit="Gbit/s", more=True, floor=bare_pair)
     yield Scenario("networks: lost of 10,000 questions", 1, net.names, after=net.down, unit="")
     yield from Published(box).scenarios()
     yield Scenario("exec C true", 50, lambda e: e.time("exec", "bench-exec", "true"), sleeper,
@@ -571,14 +600,14 @@ def scenarios(registry, root):
                    lambda e: write_log(e, box, root / "lines"))
     yield Scenario("logs --tail 100 of them", 20, lambda e: e.time("logs", "--tail", "100", "bench-log"),
                    lambda e: write_log(e, box, root / "lines"), lambda e: e.run("rm", "-f", "bench-log"))
-    for packing in ("gzip", "zstd"):
-        name = f"{registry}/big-{packing}:latest"
+    yield from images.rows(registry, second, root, size)
+    zstd = f"{registry.host}/big-zstd:latest"
 
-        def fetch(engine, name=name):
-            taken = engine.time("pull", "-q", name)
-            engine.run("rmi", "-f", name)
-            return taken
-        yield Scenario(f"pull 600 MB, {packing}", 3, fetch)
+    def fetch(engine):
+        taken = engine.time("pull", "-q", zstd)
+        engine.run("rmi", "-f", zstd)
+        return taken
+    yield Scenario("images: pull 600 MB, zstd", 3, fetch)
 
 
 def peers(wanted):
@@ -631,6 +660,7 @@ def main():
     parser.add_argument("--runs", type=float, default=1, help="factor on the number of runs")
     parser.add_argument("--only", default="", help="regular expression on the scenario's name")
     parser.add_argument("--outside", action="store_true", help="there is a neighbour made by tests/bench/outside")
+    parser.add_argument("--size", type=float, default=1, help="factor on the size of large images")
     parser.add_argument("--peers", default="podman,docker", help="comma-separated; none: empty")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -639,10 +669,10 @@ def main():
         if shutil.which(tool, path=PATH) is None:
             sys.exit(f"{tool} is missing: apt-get install {package}")
     root = Path(tempfile.mkdtemp(prefix="wherry-bench", dir="/var/tmp"))
-    registry, engines, bad = None, [], False
+    registry, second, engines, bad = None, None, [], False
     try:
-        registry = Registry(root)
-        everything = list(scenarios(registry.host, root))
+        registry, second = Registry(root), Registry(root, "second")
+        everything = list(scenarios(registry, second, root, options.size))
         if options.outside:
             everything += outside(f"{registry.host}/box:latest")
         chosen = [s for s in everything if re.search(options.only, s.name)]
@@ -650,16 +680,16 @@ def main():
         registry.push(root / "box", "box")
         if any("lines" in s.name or "logs" in s.name for s in chosen):
             lines(root)
-        if any(s.name.startswith("pull") for s in chosen):
-            print("making the 600 MB images")
-            layers = big()
+        if any(" MB" in s.name and s.name.startswith("images") for s in chosen):
+            print("making the large images")
+            layers = big(options.size)
             for packing in ("gzip", "zstd"):
                 write_image(root / packing, layers, packing)
                 registry.push(root / packing, f"big-{packing}")
         binary = str(Path(options.wherry).resolve())
-        engines = [Contestant("wherry", [binary], root / "wherry", registry.host)]
+        engines = [Contestant("wherry", [binary], root / "wherry", (registry, second))]
         for name, command in peers([p for p in options.peers.split(",") if p]):
-            engines.append(Contestant(name, command, root / name, registry.host))
+            engines.append(Contestant(name, command, root / name, (registry, second)))
         for engine in engines:
             engine.run("pull", "-q", f"{registry.host}/box:latest")
         print(f"\n{'':40}" + "".join(f"{e.name:>12}" for e in engines))
@@ -674,20 +704,21 @@ def main():
             ratio = (lambda m: own / m) if scenario.more else (lambda m: m / own)
             others = [f"{ratio(m):.1f}x {n}" for n, m in medians.items() if n != "wherry" and m and own]
             print(f"{row}  {scenario.unit}  {' '.join(others)}")
-            if scenario.name.startswith("outside"):
-                bare = statistics.median(scenario.work(None) for _ in range(scenario.runs))
-                print(f"    the host itself: {bare:.1f} {scenario.unit}")
-            if scenario.name.endswith("container to container"):
-                bare = bare_pair()
-                print(f"    two namespaces on a bridge: {bare:.1f} Gbit/s" if bare else "    no bare pair here")
+            if scenario.floor:
+                try:
+                    words, value = scenario.floor()
+                    print(f"    {words}: {value:.1f} {scenario.unit}")
+                except RuntimeError as error:
+                    print(f"    nothing to compare with: {error}")
             for name, fault in faults.items():
                 bad |= name == "wherry"
                 print(f"    {name}: {fault}")
     finally:
         for engine in engines:
             engine.close()
-        if registry:
-            registry.close()
+        for one in (registry, second):
+            if one:
+                one.close()
         shutil.rmtree(root, ignore_errors=True)
     sys.exit(1 if bad else 0)
 
