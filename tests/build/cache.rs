@@ -92,19 +92,22 @@ fn as_user_arguments_and_filters() {
 #[test]
 fn as_user_stages_run_side_by_side() {
     let site = Site::new();
-    // Each waits for the other: one after the other they would never end.
-    let stage = |me: &str, other: &str| {
-        format!(
-            "FROM busybox AS {me}\nRUN --mount=type=cache,target=/c touch /c/{me}; for i in $(seq 300); do [ -e /c/{other} ] && exit 0; sleep 0.1; done; exit 1\nRUN touch /{me}\n"
-        )
-    };
-    let text = format!(
-        "{}{}FROM busybox\nCOPY --from=a /a /\nCOPY --from=b /b /\n",
-        stage("a", "b"),
-        stage("b", "a")
-    );
-    site.ok(&text);
-    assert_eq!(site.shows("ls /a /b"), "/a\n/b");
+    // Each waits for the other: one after the other they would never end. Both
+    // make the cache when they begin, so it takes some rounds to see them meet.
+    for round in 0..6 {
+        let stage = |me: &str, other: &str| {
+            format!(
+                "FROM busybox AS {me}\nRUN --mount=type=cache,id=r{round},target=/c touch /c/{me}; for i in $(seq 300); do [ -e /c/{other} ] && exit 0; sleep 0.1; done; exit 1\nRUN touch /{me}\n"
+            )
+        };
+        let text = format!(
+            "{}{}FROM busybox\nCOPY --from=a /a /\nCOPY --from=b /b /\n",
+            stage("a", "b"),
+            stage("b", "a")
+        );
+        site.ok(&text);
+        assert_eq!(site.shows("ls /a /b"), "/a\n/b");
+    }
 }
 
 #[test]

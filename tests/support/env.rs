@@ -376,8 +376,10 @@ fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receiver
 }
 
+/// What an earlier process with our number has left there goes.
 pub fn private_dir(dir: &Path) {
     use std::os::unix::fs::DirBuilderExt;
+    remove(dir);
     std::fs::DirBuilder::new()
         .mode(0o700)
         .create(dir)

@@ -23,7 +23,8 @@ use crate::sys::mount::{self, ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY};
 use crate::sys::{clone, pidfd};
 use crate::userns::enter::{Entered, Userns};
 use crate::userns::map::Maps;
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, renameat2};
 use nix::sys::stat::{Mode, SFlag, fchmod, mknodat};
 use nix::unistd::{Gid, Uid, fchown};
 use std::ffi::CString;
@@ -518,9 +519,17 @@ fn make_cache(
     )
     .context(failed)?;
     fchmod(&dir, Mode::from_bits_truncate(mode)).context(failed)?;
-    match std::fs::rename(&new, data) {
-        // Another step that shares it was faster.
-        Err(_) if data.exists() => std::fs::remove_dir_all(&new).context(failed),
+    // A plain rename would put it in the place of one that is still empty, which
+    // another step has mounted already.
+    match renameat2(
+        AT_FDCWD,
+        &new,
+        AT_FDCWD,
+        data,
+        RenameFlags::RENAME_NOREPLACE,
+    ) {
+        // That step was faster.
+        Err(Errno::EEXIST) => std::fs::remove_dir_all(&new).context(failed),
         other => other.context(failed),
     }
 }
