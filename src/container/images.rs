@@ -10,6 +10,7 @@ use crate::record::container::Status;
 use crate::record::containers;
 use crate::store::{Filters, Image, Removal, Store, Use};
 use crate::userns::task;
+use std::collections::HashSet;
 
 /// The image called so, which must be for one of `platforms` when there are any.
 pub fn find(engine: &Engine, name: &str, platforms: &[Platform]) -> Result<Image> {
@@ -50,16 +51,13 @@ pub fn prune(engine: &Engine, all: bool, filters: Vec<(String, String)>) -> Resu
     let (filters, dangling) = Filters::of_prune(filters)?;
     let only_dangling = dangling.unwrap_or(!all);
     let store = engine.store()?;
+    // The index is not written for those that stay; the others are looked at
+    // again.
+    let used: HashSet<String> = uses(engine)?.into_iter().map(|u| u.image_id).collect();
     let mut removed = Vec::new();
     for image in store.list(&filters)? {
-        if only_dangling && !image.names.is_empty() {
-            continue;
-        }
-        // The index is not written for one that stays.
-        if uses(engine)?
-            .iter()
-            .all(|u| u.image_id != image.id.as_str())
-        {
+        let stays = only_dangling && !image.names.is_empty();
+        if !stays && !used.contains(image.id.as_str()) {
             removed.extend(store.remove_unused(&image.id, only_dangling, || uses(engine))?);
         }
     }

@@ -4,14 +4,14 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What ends by silence.
 pub trait Lapse {
     /// When something was heard of it last.
     fn last(&self) -> Instant;
-    /// It has been silent for longer than it may be.
-    fn is_over(&self) -> bool;
+    /// How long it may be silent.
+    fn patience(&self) -> Duration;
 }
 
 /// At most so many flows at once; the one that was silent longest makes room.
@@ -68,7 +68,8 @@ impl<K: Copy + Eq + Hash, F: Lapse> Flows<K, F> {
     /// Ends what has been silent too long, and gives the memory back with the
     /// last one.
     pub fn sweep(&mut self) {
-        let over = self.flows.iter().filter(|(_, (_, flow))| flow.is_over());
+        let is_over = |flow: &F| flow.last().elapsed() >= flow.patience();
+        let over = self.flows.iter().filter(|(_, (_, flow))| is_over(flow));
         let over: Vec<usize> = over.map(|(number, _)| *number).collect();
         over.into_iter().for_each(|number| self.end(number));
         if self.is_empty() {
@@ -87,7 +88,6 @@ impl<K: Copy + Eq + Hash, F: Lapse> Flows<K, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     struct Heard(Instant, Duration);
 
@@ -95,8 +95,8 @@ mod tests {
         fn last(&self) -> Instant {
             self.0
         }
-        fn is_over(&self) -> bool {
-            self.0.elapsed() >= self.1
+        fn patience(&self) -> Duration {
+            self.1
         }
     }
 

@@ -54,15 +54,7 @@ impl Store {
             let images = self.group(index);
             let image = image::find(&images, text)?;
             let uses = uses()?;
-            let users = uses.iter().filter(|u| u.image_id == image.id.as_str());
-            let mut task = Task {
-                image,
-                names: image.names.iter().chain(&image.digests).cloned().collect(),
-                running: users.clone().find(|u| u.running),
-                stopped: users.clone().find(|u| !u.running),
-                force,
-                done: Vec::new(),
-            };
+            let mut task = Task::new(image, &uses, force);
             match Reference::parse(text) {
                 Ok(name) if !names_by_id(image, text, &name) => task.by_name(index, text, &name)?,
                 _ => task.by_id(index)?,
@@ -88,17 +80,11 @@ impl Store {
             let Some(image) = found.filter(|image| !nameless || image.names.is_empty()) else {
                 return Ok(Vec::new());
             };
-            if uses()?.iter().any(|user| user.image_id == id.as_str()) {
+            let uses = uses()?;
+            let mut task = Task::new(image, &uses, true);
+            if task.running.or(task.stopped).is_some() {
                 return Ok(Vec::new());
             }
-            let mut task = Task {
-                image,
-                names: image.names.iter().chain(&image.digests).cloned().collect(),
-                running: None,
-                stopped: None,
-                force: true,
-                done: Vec::new(),
-            };
             task.by_id(index)?;
             Ok(task.done)
         })
@@ -133,7 +119,19 @@ struct Task<'a> {
     done: Vec<Removal>,
 }
 
-impl Task<'_> {
+impl<'a> Task<'a> {
+    fn new(image: &'a Image, uses: &'a [Use], force: bool) -> Self {
+        let users = uses.iter().filter(|u| u.image_id == image.id.as_str());
+        Self {
+            image,
+            names: image.names.iter().chain(&image.digests).cloned().collect(),
+            running: users.clone().find(|u| u.running),
+            stopped: users.clone().find(|u| !u.running),
+            force,
+            done: Vec::new(),
+        }
+    }
+
     fn by_name(&mut self, index: &mut Index, text: &str, name: &Reference) -> Result<()> {
         if !self.force
             && self.is_single_name()

@@ -98,6 +98,13 @@ mod as_root {
             self.wherry(words).ok().text().trim().to_string()
         }
 
+        /// The network lan, by the interface of that end.
+        fn make_network(&self) {
+            let create = ["network", "create", "-d", "macvlan", "-o", "parent=lan0"];
+            let rest = ["--subnet", "198.51.100.0/24", "--gateway", WORLD, "lan"];
+            self.ok(&[&create[..], &rest].concat());
+        }
+
         fn inside(&self, container: &str, script: &str) -> String {
             self.ok(&["exec", container, "sh", "-c", script])
         }
@@ -134,9 +141,7 @@ mod as_root {
     fn containers_are_neighbours_of_the_host() {
         user::require_root();
         let site = Site::new();
-        let create = ["network", "create", "-d", "macvlan", "-o", "parent=lan0"];
-        let rest = ["--subnet", "198.51.100.0/24", "--gateway", WORLD, "lan"];
-        site.ok(&[&create[..], &rest].concat());
+        site.make_network();
         let serve = "mkdir /www; echo one >/www/index.html; exec httpd -f -p 80 -h /www";
         let run = [
             "run",
@@ -193,9 +198,7 @@ mod as_root {
     fn beside_a_bridge() {
         user::require_root();
         let site = Site::new();
-        let create = ["network", "create", "-d", "macvlan", "-o", "parent=lan0"];
-        let rest = ["--subnet", "198.51.100.0/24", "--gateway", WORLD, "lan"];
-        site.ok(&[&create[..], &rest].concat());
+        site.make_network();
         let port = site.says("world");
         let hears = || {
             let hear = format!("nc -w 3 {FAR} {port} </dev/null");

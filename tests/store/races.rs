@@ -126,21 +126,25 @@ impl Worker<'_> {
         }
     }
 
+    /// Starts a container; false when its image is not there.
+    fn begin(&self, name: &str, image: &str, command: &[&str]) -> bool {
+        let words = ["run", "-d", "--network", "none", "--name", name, image];
+        may(
+            &self.env.wherry([&words[..], command].concat()),
+            &[NO_IMAGE],
+        )
+    }
+
+    /// What an image that is here has in these files.
+    fn shows(&self, image: &str, files: &[&str]) -> Output {
+        let words = ["run", "--rm", "--network", "none", "--pull", "never", image];
+        self.env.wherry([&words[..], &["cat"], files].concat())
+    }
+
     /// A running container keeps its files and its image whatever is pruned.
     fn use_one(&mut self) {
         let (image, name) = (self.image(), format!("c{}", self.number));
-        let words = [
-            "run",
-            "-d",
-            "--network",
-            "none",
-            "--name",
-            &name,
-            &image,
-            "sleep",
-            "600",
-        ];
-        if !may(&self.env.wherry(words), &[NO_IMAGE]) {
+        if !self.begin(&name, &image, &["sleep", "600"]) {
             return;
         }
         for _ in 0..3 {
@@ -165,19 +169,8 @@ impl Worker<'_> {
     fn commit(&mut self) {
         let (image, name, made) = (self.image(), format!("m{}", self.number), self.own("made"));
         may(&self.env.wherry(["pull", "-q", &image]), &[]);
-        let words = [
-            "run",
-            "-d",
-            "--network",
-            "none",
-            "--name",
-            &name,
-            &image,
-            "sh",
-            "-c",
-            "echo mine >/mine; exec sleep 600",
-        ];
-        if !may(&self.env.wherry(words), &[NO_IMAGE]) {
+        let command = ["sh", "-c", "echo mine >/mine; exec sleep 600"];
+        if !self.begin(&name, &image, &command) {
             return;
         }
         may(&self.env.wherry(["rmi", "-f", &image]), &[NO_IMAGE, IN_USE]);
@@ -186,19 +179,7 @@ impl Worker<'_> {
         }));
         may(&self.env.wherry(["commit", &name, &made]), &[]);
         self.env.ok(["rm", "-f", &name]);
-        let out = self.env.wherry([
-            "run",
-            "--rm",
-            "--network",
-            "none",
-            "--pull",
-            "never",
-            &made,
-            "cat",
-            "/stamp",
-            "/mine",
-            "/base",
-        ]);
+        let out = self.shows(&made, &["/stamp", "/mine", "/base"]);
         if may(&out, &[NO_IMAGE]) {
             assert_eq!(out.stdout.len(), 2 + 5 + 200_000);
             self.done.commits += 1;
@@ -226,17 +207,7 @@ impl Worker<'_> {
         let out = run(self.env.wherry_command(words), dockerfile.as_bytes(), 120);
         may(&out, &[]);
         self.done.builds += 1;
-        let out = self.env.wherry([
-            "run",
-            "--rm",
-            "--network",
-            "none",
-            "--pull",
-            "never",
-            &built,
-            "cat",
-            "/both",
-        ]);
+        let out = self.shows(&built, &["/both"]);
         if may(&out, &[NO_IMAGE]) {
             assert!(
                 out.stdout

@@ -47,7 +47,7 @@ impl Outputs<'_> {
             match output {
                 Output::Image { name, .. } => {
                     into_store = true;
-                    tags.extend(name.as_deref().map(Reference::parse).transpose()?);
+                    tags.extend(named(name)?);
                 }
                 Output::Local(dir) => local(self.engine, chain, dir)?,
                 Output::Tar(path) => {
@@ -68,7 +68,7 @@ impl Outputs<'_> {
         for output in outputs {
             if let Output::Archive { name, to } = output {
                 let mut tags = self.args.tag.clone();
-                tags.extend(name.as_deref().map(Reference::parse).transpose()?);
+                tags.extend(named(name)?);
                 self.archive(&made, tags, to)?;
             }
         }
@@ -124,6 +124,11 @@ impl Outputs<'_> {
         }
         Ok(())
     }
+}
+
+/// The name that an output gives by itself.
+fn named(name: &Option<String>) -> Result<Option<Reference>> {
+    name.as_deref().map(Reference::parse).transpose()
 }
 
 /// `-`: standard output.

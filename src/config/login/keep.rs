@@ -4,9 +4,8 @@
 use super::{Credential, File, HUB_HOSTS, HUB_KEY, Logins, parse, same_host};
 use crate::config::read_text;
 use crate::error::{Context, Error, Result};
-use crate::fs::lock;
-use crate::fs::private;
 use crate::fs::replace::{self, Durability};
+use crate::fs::{lock, private};
 use base64::Engine as _;
 use serde::Serialize;
 use serde_json::{Map, Value, json};

@@ -195,13 +195,12 @@ impl Lapse for Flow {
         self.last
     }
 
-    fn is_over(&self) -> bool {
-        let limit = match (self.answered, self.to.port()) {
+    fn patience(&self) -> Duration {
+        match (self.answered, self.to.port()) {
             (true, NAMES) => NAMED,
             (true, _) => ANSWERED,
             (false, _) => UNANSWERED,
-        };
-        self.last.elapsed() >= limit
+        }
     }
 }
 

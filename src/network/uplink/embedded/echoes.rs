@@ -116,8 +116,8 @@ impl Lapse for Flow {
         self.last
     }
 
-    fn is_over(&self) -> bool {
-        self.last.elapsed() >= IDLE
+    fn patience(&self) -> Duration {
+        IDLE
     }
 }
 
