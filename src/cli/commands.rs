@@ -37,6 +37,7 @@ use super::image::push::PushArgs;
 use super::image::rm::RmArgs as ImageRmArgs;
 use super::image::save::SaveArgs;
 use super::image::tag::TagArgs;
+use super::image::verify::VerifyArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs, NetworkInspectArgs};
 use super::manifest::annotate::AnnotateArgs;
 use super::manifest::create::CreateArgs as ManifestCreateArgs;
@@ -291,6 +292,11 @@ pub static COMMANDS: &[Entry] = &[
         &["image save", "save"],
         &["IMAGE [IMAGE...]"],
         "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    ),
+    Entry::of::<VerifyArgs>(
+        &["image verify"],
+        &["IMAGE"],
+        "Verify the signature of an image",
     ),
     Entry::of::<ImagePruneArgs>(&["image prune"], &[""], "Remove unused images"),
     Entry::of::<InspectArgs>(

@@ -1,13 +1,16 @@
-//! What the user and the host have configured: registries, logins, proxies.
+//! What the user and the host have configured: registries, logins, proxies, whose
+//! images are taken.
 //! Reads files and (with paths.rs, alone below the command line) the environment.
 
 pub mod login;
 pub mod passed;
+pub mod policy;
 pub mod proxies;
 pub mod registries;
 pub mod source;
 
 pub use login::{Credential, Kept, Logins};
+pub use policy::Policy;
 pub use proxies::Proxies;
 pub use registries::{Endpoint, Registries};
 pub use source::Source;

@@ -8,6 +8,7 @@ pub mod draft;
 pub mod manifest;
 pub mod platform;
 pub mod reference;
+pub mod signature;
 
 pub use config::ImageConfig;
 pub use digest::Digest;
@@ -15,3 +16,4 @@ pub use draft::{Draft, HistoryStep};
 pub use manifest::{Compression, Descriptor, Document, Index, Manifest};
 pub use platform::Platform;
 pub use reference::Reference;
+pub use signature::{Identity, PublicKey, Signature};

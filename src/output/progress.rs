@@ -33,6 +33,12 @@ pub enum Phase {
         current: u64,
         total: u64,
     },
+    /// As registries have it.
+    Packing {
+        current: u64,
+        total: u64,
+    },
+    Packed,
     /// Looked for at the registry.
     Preparing,
     Pushing {
@@ -54,6 +60,7 @@ impl Phase {
             | Self::Extracting { current, total }
             | Self::Loading { current, total }
             | Self::Saving { current, total }
+            | Self::Packing { current, total }
             | Self::Pushing { current, total } => Some((current, total)),
             _ => None,
         }
@@ -74,6 +81,8 @@ impl Phase {
             Self::AlreadyExists => "Already exists".into(),
             Self::Loading { .. } => "Loading layer".into(),
             Self::Saving { .. } => "Saving".into(),
+            Self::Packing { .. } => "Packing".into(),
+            Self::Packed => "Packed".into(),
             Self::Preparing => "Preparing".into(),
             Self::Pushing { .. } => "Pushing".into(),
             Self::Pushed => "Pushed".into(),

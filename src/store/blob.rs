@@ -3,16 +3,21 @@
 //! A blob in the making is `partial/ALGORITHM-HEX`, locked by its writer. A
 //! writer that dies leaves it; the next one checks and continues it.
 
-use super::Store;
+use super::{Store, pack};
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::replace;
 use crate::image::digest::{Algorithm, Digest, Hasher};
+use crate::image::manifest::Descriptor;
+use crate::sys::writeback;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// Bytes after which the disk begins to write, so that less is left to wait for.
+const EARLY: u64 = 4 << 20;
 
 impl Store {
     pub fn has_blob(&self, digest: &Digest) -> bool {
@@ -40,6 +45,16 @@ impl Store {
     /// A stored blob as a stream; its content is not checked.
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         File::open(self.blob_path(digest)).context(|| format!("cannot open blob {digest}"))
+    }
+
+    /// Whether it is a layer that must not leave the store as it is packed
+    /// ([`pack::Packing::Haste`]).
+    pub fn is_in_haste(&self, layer: &Descriptor) -> Result<bool> {
+        if !layer.media_type.ends_with("+zstd") || !self.has_blob(&layer.digest) {
+            return Ok(false);
+        }
+        pack::is_in_haste(&self.open_blob(&layer.digest)?)
+            .context(|| format!("cannot read blob {}", layer.digest))
     }
 
     /// Stores a small document and returns its digest (SHA-256).
@@ -150,7 +165,11 @@ impl Write for NewBlob {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.file.write(bytes)?;
         self.hasher.0.update(&bytes[..n]);
+        let before = self.len / EARLY;
         self.len += n as u64;
+        if self.len / EARLY > before {
+            writeback::begin(self.file.as_fd(), before * EARLY, EARLY);
+        }
         Ok(n)
     }
     fn flush(&mut self) -> io::Result<()> {

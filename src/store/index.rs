@@ -100,6 +100,12 @@ impl Entry {
         Digest::parse(&self.digest).ok()
     }
 
+    pub fn point_at(&mut self, manifest: &Descriptor) {
+        self.media_type.clone_from(&manifest.media_type);
+        self.digest = manifest.digest.to_string();
+        self.size = manifest.size;
+    }
+
     /// `None` for an untagged image, and for a name that we cannot read.
     pub fn name(&self) -> Option<Reference> {
         Reference::parse(self.annotations.get(REF_NAME)?).ok()

@@ -1,12 +1,14 @@
 //! Layers made here: of a directory that overlayfs has written (`commit`, a
 //! step of a build), or of an archive whose content nobody has vouched for
 //! (`import`, `load`). What comes of it is the same as from a pull: a packed
-//! blob and an unpacked layer.
+//! blob and an unpacked layer. Compressing takes longer than all the rest, so
+//! where somebody waits and the layer may never leave the store, it is done in
+//! haste, and anew by `transfer/ship` when it does.
 
 use super::Store;
 use super::blob::NewBlob;
 use super::merged::Merged;
-use super::pack::{self, Gzip, Packed, pack};
+use super::pack::{self, Compressor, Packed, Packing, pack};
 use super::staging::Staging;
 use super::unpack::{self, Unpacked};
 use crate::error::{Context, Error, Kind, Result};
@@ -14,12 +16,16 @@ use crate::image::digest::{Algorithm, Digest, Hasher};
 use crate::image::manifest::{Compression, Descriptor, OCI_LAYER};
 use crate::userns::layout::Layout;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+
+/// Bytes of the pipe from packing to unpacking: what anybody may have.
+const PIPE: i32 = 1 << 20;
 
 /// What a layer is made of: a directory with overlayfs' marks.
 #[derive(Debug, Clone, Copy)]
@@ -80,11 +86,13 @@ impl Store {
         let mut tree = Merged::empty();
         let by_files = self.marks_are_files(dir)?;
         tree.add_of(dir, by_files, layout)?;
-        let plain = Plain::new(self)?;
         match source {
-            Source::Copied(..) => self.copy_layer(&tree, plain),
+            Source::Copied(..) => self.copy_layer(&tree),
             Source::Moved(dir) => {
-                let mut plain = plain;
+                let mut plain = Hashed {
+                    hasher: Hasher::new(Algorithm::Sha256),
+                    inner: Compressor::new(self.new_blob()?, Packing::Gzip),
+                };
                 let options = pack::Options {
                     deletions: true,
                     strip: true,
@@ -93,7 +101,8 @@ impl Store {
                 };
                 let packed = pack(&tree, &mut plain, options)?;
                 drop(tree);
-                let layer = plain.finish(&packed)?;
+                let Hashed { hasher, inner } = plain;
+                let layer = new_layer(hasher.finish(), inner, Packing::Gzip, &packed)?;
                 self.take_layer(dir, &layer, &packed, by_files)?;
                 Ok(layer)
             }
@@ -142,14 +151,17 @@ impl Store {
         }
         drop(staging);
         let blob = self.open_blob(&layer.blob)?;
-        self.unpack_layer(&layer.diff_id, blob, Compression::Gzip)?;
+        self.unpack_layer(&layer.diff_id, blob, layer.compression)?;
         super::layer::remove_tree(dir)
     }
 
     /// Packs and unpacks in one go.
-    fn copy_layer(&self, tree: &Merged, plain: Plain) -> Result<NewLayer> {
+    fn copy_layer(&self, tree: &Merged) -> Result<NewLayer> {
         let staging = Staging::nameless(self)?;
+        let blob = Compressor::new(self.new_blob()?, Packing::Haste);
         let (reader, writer) = io::pipe().context(|| "cannot make a pipe")?;
+        // Fewer turns between the two; without it they are only slower.
+        let _ = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE));
         let options = pack::Options {
             deletions: true,
             zeros: pack::ZEROS,
@@ -158,24 +170,21 @@ impl Store {
         let (packed, unpacked) = std::thread::scope(|scope| {
             let unpacking =
                 scope.spawn(|| staging.unpack(reader, Compression::None, Algorithm::Sha256));
-            let mut both = Both {
-                plain,
-                pipe: writer,
-            };
+            let mut both = Both { blob, pipe: writer };
             let packed = pack(tree, &mut both, options);
-            let Both { plain, pipe } = both;
+            let Both { blob, pipe } = both;
             drop(pipe);
             let unpacked = unpacking
                 .join()
                 .map_err(|_| Error::internal("the unpacking thread died"));
-            (packed.map(|packed| (packed, plain)), unpacked)
+            (packed.map(|packed| (packed, blob)), unpacked)
         });
         match (packed, unpacked?) {
             // It cannot write, and that ended the packing.
             (Err(e), Err(cause)) if e.kind() == Kind::BrokenPipe => Err(cause),
             (packed, unpacked) => {
-                let ((packed, plain), (unpacked, _)) = (packed?, unpacked?);
-                let layer = plain.finish(&packed)?;
+                let ((packed, blob), (unpacked, diff_id)) = (packed?, unpacked?);
+                let layer = new_layer(diff_id, blob, Packing::Haste, &packed)?;
                 staging.commit_as(self, &layer.diff_id, &unpacked)?;
                 Ok(layer)
             }
@@ -183,7 +192,7 @@ impl Store {
     }
 
     /// Unpacks an archive of unknown content as a layer, and keeps it packed:
-    /// as it is when it is packed as registries have it, else by gzip.
+    /// as it is when it is packed as registries have it, else in haste.
     pub fn import_layer(&self, archive: impl Read) -> Result<NewLayer> {
         let mut archive = archive;
         let (start, compression) = sniff(&mut archive)?;
@@ -201,7 +210,9 @@ impl Store {
         self.prepare()?;
         let staging = Staging::nameless(self)?;
         let kept = match compression {
-            Compression::None => Kept::Packed(Box::new(Plain::new(self)?)),
+            Compression::None => {
+                Kept::Packed(Box::new(Compressor::new(self.new_blob()?, Packing::Haste)))
+            }
             _ => Kept::AsItIs(Box::new(self.new_blob()?)),
         };
         let mut through = Through {
@@ -216,7 +227,7 @@ impl Store {
         let (unpacked, diff_id) = unpacked?;
         let (blob, blob_size) = match through.kept {
             Kept::AsItIs(blob) => blob.finish()?,
-            Kept::Packed(plain) => plain.finish_blob()?.1,
+            Kept::Packed(blob) => written(*blob)?,
         };
         staging.commit_as(self, &diff_id, &unpacked)?;
         Ok(NewLayer {
@@ -225,7 +236,7 @@ impl Store {
             blob_size,
             size: unpacked.bytes,
             compression: match compression {
-                Compression::None => Compression::Gzip,
+                Compression::None => Compression::Zstd,
                 packed => packed,
             },
             left_out: 0,
@@ -244,42 +255,41 @@ fn sniff(archive: &mut impl Read) -> Result<(Vec<u8>, Compression)> {
     Ok((start, compression))
 }
 
-/// Hashes the plain stream and compresses it into a blob.
-struct Plain {
-    gzip: Gzip<NewBlob>,
+/// The blob of what was written; digest and size.
+fn written(blob: Compressor<NewBlob>) -> Result<(Digest, u64)> {
+    let blob = blob.finish().context(|| "cannot write the layer")?;
+    blob.finish()
+}
+
+fn new_layer(
+    diff_id: Digest,
+    blob: Compressor<NewBlob>,
+    packing: Packing,
+    packed: &Packed,
+) -> Result<NewLayer> {
+    let (blob, blob_size) = written(blob)?;
+    Ok(NewLayer {
+        diff_id,
+        blob,
+        blob_size,
+        size: packed.bytes,
+        compression: match packing {
+            Packing::Gzip => Compression::Gzip,
+            Packing::Haste => Compression::Zstd,
+        },
+        left_out: packed.left_out,
+    })
+}
+
+/// Hashes what is written through it.
+struct Hashed<W> {
     hasher: Hasher,
+    inner: W,
 }
 
-impl Plain {
-    fn new(store: &Store) -> Result<Self> {
-        Ok(Self {
-            gzip: Gzip::new(store.new_blob()?),
-            hasher: Hasher::new(Algorithm::Sha256),
-        })
-    }
-
-    /// DiffID; digest and size of the blob.
-    fn finish_blob(self) -> Result<(Digest, (Digest, u64))> {
-        let blob = self.gzip.finish().context(|| "cannot write the layer")?;
-        Ok((self.hasher.finish(), blob.finish()?))
-    }
-
-    fn finish(self, packed: &Packed) -> Result<NewLayer> {
-        let (diff_id, (blob, blob_size)) = self.finish_blob()?;
-        Ok(NewLayer {
-            diff_id,
-            blob,
-            blob_size,
-            size: packed.bytes,
-            compression: Compression::Gzip,
-            left_out: packed.left_out,
-        })
-    }
-}
-
-impl Write for Plain {
+impl<W: Write> Write for Hashed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.gzip.write(bytes)?;
+        let n = self.inner.write(bytes)?;
         self.hasher.update(&bytes[..n]);
         Ok(n)
     }
@@ -290,13 +300,13 @@ impl Write for Plain {
 
 /// The same bytes to two places.
 struct Both {
-    plain: Plain,
+    blob: Compressor<NewBlob>,
     pipe: io::PipeWriter,
 }
 
 impl Write for Both {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.plain.write(bytes)?;
+        let n = self.blob.write(bytes)?;
         self.pipe.write_all(&bytes[..n])?;
         Ok(n)
     }
@@ -307,7 +317,7 @@ impl Write for Both {
 
 enum Kept {
     AsItIs(Box<NewBlob>),
-    Packed(Box<Plain>),
+    Packed(Box<Compressor<NewBlob>>),
 }
 
 /// Keeps what is read through it.
@@ -322,7 +332,7 @@ impl<R: Read> Read for Through<R> {
         let n = self.archive.read(buffer)?;
         let written = match &mut self.kept {
             Kept::AsItIs(blob) => blob.write_all(&buffer[..n]),
-            Kept::Packed(plain) => plain.write_all(&buffer[..n]),
+            Kept::Packed(blob) => blob.write_all(&buffer[..n]),
         };
         written.inspect_err(|e| {
             let again = match e.raw_os_error() {

@@ -22,6 +22,7 @@ pub mod reaper;
 pub mod seccomp;
 pub mod signal;
 pub mod stub;
+pub mod writeback;
 pub mod xattr;
 
 use nix::errno::Errno;

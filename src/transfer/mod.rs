@@ -8,3 +8,5 @@ pub mod pull;
 pub mod push;
 mod report;
 pub mod save;
+pub mod ship;
+pub mod trust;

@@ -3,6 +3,8 @@
 //! what a killed pull leaves behind is what the next one goes on with.
 
 use super::layer::{Layer, fetch};
+use super::trust;
+use crate::config::Policy;
 use crate::error::{Error, Result};
 use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference};
@@ -23,6 +25,8 @@ pub struct PullOptions {
     pub platform: Option<Platform>,
     /// How many layers at a time; Docker's default is 3.
     pub parallel: usize,
+    /// Whose images are taken; `None`: everybody's.
+    pub policy: Option<Policy>,
 }
 
 impl Default for PullOptions {
@@ -30,6 +34,7 @@ impl Default for PullOptions {
         Self {
             platform: None,
             parallel: 3,
+            policy: None,
         }
     }
 }
@@ -90,12 +95,18 @@ fn pull_one(
     options: &PullOptions,
     progress: &dyn Progress,
 ) -> Result<Pulled> {
+    let platform = options.platform.clone().unwrap_or_else(Platform::host);
+    let accepted = match &options.policy {
+        Some(policy) => trust::accept(policy, client, name, &platform)?,
+        None => None,
+    };
     let puller = Puller {
         store,
         client,
         name,
         options,
         progress,
+        accepted,
     };
     let pulled = puller.run()?;
     progress.message(&format!("Digest: {}", pulled.digest));
@@ -112,6 +123,8 @@ struct Puller<'a> {
     name: &'a Reference,
     options: &'a PullOptions,
     progress: &'a dyn Progress,
+    /// What was found to be signed: nothing else is pulled.
+    accepted: Option<Digest>,
 }
 
 /// A document that is in the store, and what it is.
@@ -207,7 +220,7 @@ impl Puller<'_> {
 
     /// What the name stands for now. A HEAD request is enough when we have it.
     fn named_document(&self) -> Result<Stored> {
-        if let Some(digest) = self.name.digest() {
+        if let Some(digest) = self.name.digest().or(self.accepted.as_ref()) {
             return self.document(digest, None);
         }
         let tag = self.name.tag().unwrap_or("latest");

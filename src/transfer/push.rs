@@ -1,6 +1,8 @@
 //! Pushes an image: what the registry does not have of its blobs, side by side,
-//! then its manifest. Blobs go as they are, so digests stay; nothing is packed.
+//! then its manifest. Blobs go as they are, so digests stay; nothing is packed but
+//! what was made here in haste.
 
+use super::ship::ship;
 use crate::config::Source;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Descriptor, Digest, Platform, Reference};
@@ -23,6 +25,8 @@ pub struct Pushed {
     /// Of the manifest, and its bytes.
     pub digest: Digest,
     pub size: u64,
+    /// It was packed anew, and there is something to collect.
+    pub repacked: bool,
 }
 
 /// A registry that images are pushed to.
@@ -60,6 +64,9 @@ impl<'a> Push<'a> {
         let _lease = self.store.lease()?;
         let image = self.store.resolve(&name.canonical())?;
         self.check_platform(name, &image, platform)?;
+        let shipped = ship(self.store, &image, self.progress)?;
+        let repacked = shipped.is_some();
+        let image = shipped.unwrap_or(image);
         let manifest = self.store.manifest(&image)?;
         let mut blobs: Vec<Descriptor> = Vec::new();
         for blob in manifest.layers.into_iter().chain([manifest.config]) {
@@ -86,6 +93,7 @@ impl<'a> Push<'a> {
             name: name.clone(),
             digest: digest.clone(),
             size: *size,
+            repacked,
         })
     }
 

@@ -1,8 +1,10 @@
 //! Images into one archive: an OCI layout (image-spec, "Image Layout") with
 //! Docker's `manifest.json` and `repositories` beside it, as Docker 25 and
-//! later write. Blobs go in as they are: nothing is packed anew, digests stay.
+//! later write. Blobs go in as they are: nothing is packed anew but what was made
+//! here in haste, digests stay.
 
 use super::report::{Report, Reported};
+use super::ship::ship;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::digest::HashingReader;
 use crate::image::manifest::{Descriptor, OCI_INDEX};
@@ -86,14 +88,23 @@ fn named(store: &Store, name: &str) -> Result<Vec<(Image, Option<Reference>)>> {
     }
 }
 
-/// Writes the archive. The same images make the same bytes.
+/// Writes the archive. The same images make the same bytes. Whether one of them
+/// was packed anew, and there is something to collect.
 pub fn save(
     store: &Store,
     selected: &[Selected],
     out: &mut impl Write,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<bool> {
     let _lease = store.lease()?;
+    let (mut shipped, mut repacked) = (Vec::new(), false);
+    for Selected { image, tags } in selected {
+        let anew = ship(store, image, progress)?;
+        repacked |= anew.is_some();
+        let (image, tags) = (anew.unwrap_or_else(|| image.clone()), tags.clone());
+        shipped.push(Selected { image, tags });
+    }
+    let selected = &shipped;
     let mut archive = Archive {
         out,
         progress,
@@ -138,7 +149,8 @@ pub fn save(
     archive.file("manifest.json", Value::Array(items).to_string().as_bytes())?;
     archive.file("repositories", json!(repositories).to_string().as_bytes())?;
     archive.blobs(store)?;
-    write_end(archive.out).map_err(unwritten)
+    write_end(archive.out).map_err(unwritten)?;
+    Ok(repacked)
 }
 
 /// The image's entries in the archive's index, one for each tag.

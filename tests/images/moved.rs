@@ -194,13 +194,33 @@ fn what_other_tools_write_is_loaded() {
         env.wherry_with(["load", "-q"], &packed).ok();
         assert!(files(&env, "example.org/two:3") == want, "{program}");
     }
-    // Packed once, it has a manifest that a registry takes.
-    let manifest = digest(&env, "example.org/two:3");
-    let blob = env
-        .path("data/wherry/images/blobs/sha256")
-        .join(&manifest[7..]);
-    let text = std::fs::read_to_string(blob).unwrap();
-    assert!(text.contains("tar+gzip"), "{text}");
+    // Packed in haste it is not what leaves: that is packed by gzip, once.
+    let blobs = env.path("data/wherry/images/blobs/sha256");
+    let manifest = || {
+        let manifest = digest(&env, "example.org/two:3");
+        std::fs::read_to_string(blobs.join(&manifest[7..])).unwrap()
+    };
+    assert!(manifest().contains("tar+zstd"), "{}", manifest());
+    let save = |name: &str| {
+        let path = env.path(name);
+        env.ok(["save", "-o", path.to_str().unwrap(), "example.org/two:3"]);
+        std::fs::read(path).unwrap()
+    };
+    let saved = save("saved.tar");
+    let text = manifest();
+    assert!(
+        text.contains("tar+gzip") && !text.contains("zstd"),
+        "{text}"
+    );
+    assert!(save("again.tar") == saved && manifest() == text);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let referred = document["layers"].as_array().unwrap().len() + 2;
+    assert_eq!(std::fs::read_dir(&blobs).unwrap().count(), referred);
+    assert_eq!(
+        inspected(&env, "example.org/two:3")["Id"].as_str(),
+        Some(&*layout.id)
+    );
+    assert!(files(&env, "example.org/two:3") == want);
 }
 
 /// An archive as Docker before 25 wrote it.

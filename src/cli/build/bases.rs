@@ -7,6 +7,8 @@ use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::{Platform, Reference};
+use crate::output::progress::Silent;
+use crate::transfer::ship::ship;
 use std::collections::HashMap;
 
 pub struct Bases<'a> {
@@ -32,6 +34,11 @@ impl<'a> Bases<'a> {
     fn local(&self, name: &str, platform: &Platform) -> Result<Base> {
         let store = self.engine.store()?;
         let image = store.resolve(name)?;
+        // What is built on it is to be the same wherever it is built.
+        let image = {
+            let _lease = store.lease()?;
+            ship(store, &image, &Silent)?.unwrap_or(image)
+        };
         let config = store.config(&image)?;
         if !config.platform.os.is_empty() && !platform.runs(&config.platform) {
             return Err(Error::not_found(format!(

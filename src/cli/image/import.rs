@@ -2,12 +2,14 @@
 
 use crate::cli::container::commit::new_name;
 use crate::cli::{Front, Verb, input_file, stdout};
-use crate::config::Proxies;
+use crate::config::policy::Transport;
+use crate::config::{Policy, Proxies};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::Platform;
 use crate::registry::{self, Options};
 use crate::transfer::import::{ImportRequest, import};
+use crate::transfer::trust;
 use crate::userns::task;
 use std::fs::File;
 use std::io::Read;
@@ -51,6 +53,7 @@ impl Verb for ImportArgs {
             proxies: Proxies::find()?,
             ..Options::default()
         };
+        trust::takes(Policy::find()?.as_ref(), Transport::Tarball, None)?;
         let source = Source::find(&self.source)?;
         let id = task::run(&engine.paths, || {
             let _ = store.sweep();

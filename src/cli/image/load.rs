@@ -3,10 +3,13 @@
 use super::pull::progress;
 use crate::cli::input_file;
 use crate::cli::{Front, Verb, stdout};
+use crate::config::Policy;
+use crate::container::images;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::Platform;
 use crate::transfer::load::load;
+use crate::transfer::trust;
 use crate::userns::task;
 
 #[derive(clap::Args)]
@@ -35,10 +38,24 @@ impl Verb for LoadArgs {
         let store = engine.store()?;
         let quiet = self.quiet || !stdout::is_terminal();
         let progress = progress(std::io::stdout(), quiet);
+        let policy = Policy::find()?;
+        let path = match self.input.as_str() {
+            "" => None,
+            path => std::fs::canonicalize(path).ok(),
+        };
+        let takes = |transport| trust::takes(policy.as_ref(), transport, path.as_deref());
         let loaded = task::run(&engine.paths, || {
             let _ = store.sweep();
-            load(store, archive, &self.platform, &*progress)
-        })?;
+            load(store, archive, &self.platform, takes, &*progress)
+        });
+        let loaded = match loaded {
+            Err(e) if e.kind() == Kind::Denied => {
+                drop(progress);
+                images::collect(&engine)?;
+                return Err(e);
+            }
+            other => other?,
+        };
         for image in loaded {
             let Some(name) = image.name.map(|name| name.familiar()) else {
                 stdout::line(&format!("Loaded image ID: {}", image.id))?;

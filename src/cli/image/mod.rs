@@ -10,3 +10,4 @@ pub mod push;
 pub mod rm;
 pub mod save;
 pub mod tag;
+pub mod verify;

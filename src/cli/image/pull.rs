@@ -2,7 +2,7 @@
 
 use crate::cli::registry::server::logins;
 use crate::cli::{Front, Verb, stdout};
-use crate::config::{Proxies, Registries, Source};
+use crate::config::{Policy, Proxies, Registries, Source};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::{Platform, Reference};
@@ -95,6 +95,7 @@ impl Request<'_> {
         };
         let wanted = PullOptions {
             platform: self.platform.map(Platform::parse).transpose()?,
+            policy: Policy::find()?,
             ..PullOptions::default()
         };
         let store = engine.store()?;
@@ -110,6 +111,11 @@ impl Request<'_> {
             Ok(vec![pulled.reference.canonical()])
         })
     }
+}
+
+/// What was asked for, else what suits this machine.
+pub fn wanted_platform(asked: Option<&Platform>) -> Platform {
+    asked.cloned().unwrap_or_else(Platform::host)
 }
 
 /// Moving lines on a terminal, plain ones elsewhere, none with `quiet`.

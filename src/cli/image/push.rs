@@ -4,6 +4,7 @@ use super::pull::progress;
 use crate::cli::registry::server::logins;
 use crate::cli::{Front, Verb, stdout};
 use crate::config::{Proxies, Registries, Source};
+use crate::container::images;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Platform, Reference};
@@ -68,8 +69,10 @@ impl Verb for PushArgs {
         };
         let progress = progress(std::io::stdout(), self.quiet);
         let push = Push::to(store, &written, source, &options, &*progress)?;
+        let mut repacked = false;
         for name in &names {
             let pushed = push.image(name, self.platform.as_ref())?;
+            repacked |= pushed.repacked;
             if self.quiet {
                 stdout::line(&name.canonical())?;
                 continue;
@@ -79,6 +82,11 @@ impl Verb for PushArgs {
                 "{tag}: digest: {} size: {}",
                 pushed.digest, pushed.size
             ))?;
+        }
+        drop(push);
+        drop(progress);
+        if repacked {
+            images::collect(&engine)?;
         }
         Ok(0)
     }

@@ -2,6 +2,7 @@
 
 use crate::cli::output_file::OutputFile;
 use crate::cli::{Front, Verb};
+use crate::container::images;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::image::Platform;
@@ -37,10 +38,14 @@ impl Verb for SaveArgs {
             false => Box::new(Silent),
         };
         let mut writer = BufWriter::with_capacity(256 << 10, out.file());
-        save(store, &selected, &mut writer, &*progress)?;
+        let repacked = save(store, &selected, &mut writer, &*progress)?;
         writer.flush().map_err(unwritten)?;
         drop(writer);
         out.finish()?;
+        drop(progress);
+        if repacked {
+            images::collect(&engine)?;
+        }
         Ok(0)
     }
 }

@@ -2,11 +2,11 @@
 //! tree. The same tree gives the same bytes: entries come by name, and nothing
 //! of the time or place of packing is in them. Memory does not grow with files.
 
-mod gzip;
+mod compress;
 mod header;
 mod sparse;
 
-pub use gzip::Gzip;
+pub use compress::{Compressor, Packing, is_in_haste};
 pub use header::{DIRECTORY, Header, REGULAR, write_end, write_padding};
 
 use super::merged::{Listing, Merged, Node};

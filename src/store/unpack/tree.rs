@@ -9,7 +9,7 @@ use super::{Options, Owners, Privilege, Unpacked};
 use crate::error::{Context, Error, Result};
 use crate::fs::rooted;
 use crate::host::Need;
-use crate::sys::xattr;
+use crate::sys::{writeback, xattr};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{
@@ -29,6 +29,8 @@ use std::rc::Rc;
 const OPEN_DIRS: usize = 64;
 /// Above this a file's size is compared with the free space before it is made.
 const LARGE_FILE: u64 = 16 << 20;
+/// From this on the disk begins to write a file as soon as it is made.
+const EARLY: u64 = 256 << 10;
 
 pub struct Tree<'a> {
     root: BorrowedFd<'a>,
@@ -225,6 +227,9 @@ impl<'a> Tree<'a> {
                 }
                 file.set_len(entry.size).context(|| "cannot write")?;
             }
+        }
+        if entry.size >= EARLY {
+            writeback::begin(file.as_fd(), 0, entry.size);
         }
         self.unpacked.bytes += entry.size;
         self.fd_metadata(file.as_fd(), entry)?;

@@ -9,6 +9,7 @@
 mod files;
 mod layout;
 
+use crate::config::policy::Transport;
 use crate::error::{Error, Result};
 use crate::image::{
     Compression, Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference, draft,
@@ -40,13 +41,20 @@ struct Item {
 }
 
 /// Loads the images of an archive, as root of U; `platforms`: only those of one
-/// of these.
+/// of these; `takes` says which sorts of archives are taken, and why not.
 pub fn load(
     store: &Store,
     archive: impl Read + Send,
     platforms: &[Platform],
+    takes: impl Fn(Transport) -> Result<()>,
     progress: &dyn Progress,
 ) -> Result<Vec<Loaded>> {
+    if let (Err(e), Err(_)) = (
+        takes(Transport::DockerArchive),
+        takes(Transport::OciArchive),
+    ) {
+        return Err(e);
+    }
     let _lease = store.lease()?;
     let mut archive = archive;
     let mut start = Vec::with_capacity(8);
@@ -68,6 +76,11 @@ pub fn load(
     let archive = start.as_slice().chain(archive);
     let files = unpack::read_archive(archive, compression, |tarball| {
         Files::read(store, tarball, progress)
+    })?;
+    // What both is and is not taken has unpacked layers by now, which nobody has.
+    takes(match files.document("manifest.json")? {
+        Some(_) => Transport::DockerArchive,
+        None => Transport::OciArchive,
     })?;
     let items = layout::items(&files, store, platforms)?;
     let mut loaded = Vec::new();

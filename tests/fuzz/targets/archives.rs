@@ -94,7 +94,7 @@ pub fn archive(data: &[u8]) {
         let paths = Paths::at(jail.join("data"), jail.join("run"));
         paths.ensure().unwrap();
         let store = Store::open(&paths).unwrap();
-        let loaded = load::load(&store, data, &[], &Silent);
+        let loaded = load::load(&store, data, &[], |_| Ok(()), &Silent);
         let images = store.images().unwrap();
         for image in &images {
             let config = store.config(image).unwrap();
