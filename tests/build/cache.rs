@@ -29,6 +29,19 @@ fn as_user_nothing_is_done_twice() {
 }
 
 #[test]
+fn as_user_a_file_known_of_old_is_changed_and_built_at_once() {
+    let site = Site::new();
+    site.file("f", "1");
+    let text = "FROM busybox\nCOPY f /f\n";
+    // After two seconds its digest is kept with its times.
+    std::thread::sleep(Duration::from_millis(2100));
+    site.ok(text);
+    site.file("f", "2");
+    site.ok(text);
+    assert_eq!(site.shows("cat /f"), "2");
+}
+
+#[test]
 fn as_user_every_input_of_a_run_counts() {
     let site = Site::new();
     let of = |head: &str| {

@@ -112,10 +112,13 @@ impl Hashes {
             digest: bytes,
             used: true,
         };
+        // Each path is in one of the maps: what it was before is of no use.
         if look.ctime.max(look.mtime) + RACY < now {
+            self.racy.remove(path);
             self.entries.insert(path.to_vec(), entry);
             self.changed = true;
         } else {
+            self.changed |= self.entries.remove(path).is_some();
             self.racy.insert(path.to_vec(), entry);
         }
         Ok(digest)
@@ -253,6 +256,14 @@ mod tests {
                 .unwrap(),
             two
         );
+        // One that was known when it was old and has just been written again.
+        assert_eq!(
+            again
+                .of(b"f", &stat, || Ok(File::open(&file).unwrap()))
+                .unwrap(),
+            two
+        );
+        assert!(again.still(b"f", &stat) && !again.still(b"f", &other));
         again.save();
         assert!(!read(&kept).unwrap().contains_key(&b"young"[..]));
         for damage in [&b"wherryh1\x05"[..], b"other", b""] {
