@@ -21,6 +21,7 @@ use crate::runtime::sync::{self, Heard, ParentEnd, Ready};
 use crate::runtime::users::{self, Files};
 use crate::sys::clone::{self, Fork};
 use crate::sys::procfs::{self, Process};
+use crate::userns::below;
 use crate::volume::chown;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -109,8 +110,8 @@ fn begin(
     parent: &ParentEnd,
     pid: i32,
 ) -> Result<Begun> {
-    if let Some((uid_map, gid_map)) = &job.plan.id_maps {
-        write_maps(pid, uid_map, gid_map)?;
+    if let Some(maps) = &job.plan.id_maps {
+        below::write_maps(pid, maps)?;
     }
     set_oom_score(pid, job.plan.oom_score_adj)?;
     let netns = open_netns(job, pid)?;
@@ -343,14 +344,6 @@ fn wait_network(client: &End) -> Result<Network> {
             "the starting command said something out of turn",
         )),
     }
-}
-
-fn write_maps(pid: i32, uid_map: &str, gid_map: &str) -> Result<()> {
-    for (file, text) in [("uid_map", uid_map), ("gid_map", gid_map)] {
-        std::fs::write(format!("/proc/{pid}/{file}"), text)
-            .context(|| format!("cannot write {file} of the container"))?;
-    }
-    Ok(())
 }
 
 /// The container's own score instead of the caller's.

@@ -3,6 +3,7 @@
 
 use super::beside::Join;
 use crate::sys::caps::CapSet;
+use crate::userns::below::IdMaps;
 use std::ffi::{CString, c_char};
 use std::os::fd::OwnedFd;
 
@@ -13,7 +14,7 @@ pub struct Plan {
     /// Another container's, which it is cloned into.
     pub join: Option<Join>,
     /// uid_map and gid_map when CLONE_NEWUSER is among them.
-    pub id_maps: Option<(String, String)>,
+    pub id_maps: Option<IdMaps>,
     pub hostname: CString,
     pub domainname: CString,
     pub root: Root,

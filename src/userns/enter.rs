@@ -1,6 +1,7 @@
 //! Getting a process into U: by joining a living monitor's, or by making U
 //! anew. Only a process with one thread can do either.
 
+use super::below;
 use super::map::{Maps, Writing};
 use super::monitors;
 use crate::error::{Context, Error, Kind, Result};
@@ -129,18 +130,12 @@ impl Coming {
     /// Waits for the maps; a descriptor of U, which now needs no holder.
     fn finish(self) -> Result<OwnedFd> {
         self.writing.finish()?;
-        let path = format!("/proc/{}/ns/user", self.holder);
-        nix::fcntl::open(
-            path.as_str(),
-            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )
-        .context(|| "cannot open the new user namespace")
+        below::open(self.holder)
     }
 }
 
 /// Until the other end is closed, also by the death of its owner.
-fn hold(read: OwnedFd) -> ! {
+pub(super) fn hold(read: OwnedFd) -> ! {
     let mut byte = [0u8; 1];
     let _ = std::fs::File::from(read).read(&mut byte);
     clone::exit(0)

@@ -2,6 +2,7 @@
 //! by the first command that needs it, joined through any living monitor by
 //! later ones, gone with the last: nothing holds it open on purpose.
 
+pub mod below;
 pub mod enter;
 pub mod layout;
 pub mod map;

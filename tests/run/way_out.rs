@@ -105,6 +105,30 @@ fn datagrams_get_out_and_back() {
     assert!(text.contains("REFUSED"), "{text}");
 }
 
+/// Their sockets are not kept for ever: half a minute when nobody answers.
+#[test]
+fn datagrams_without_an_answer_are_forgotten() {
+    let env = Env::busybox();
+    let silent = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let server = format!("{}:{}", host(), silent.local_addr().unwrap().port());
+    started(&env, &[]);
+    let sockets = || {
+        let monitor = crate::resilience::monitors(&env)[0];
+        let all = std::fs::read_dir(format!("/proc/{monitor}/fd")).unwrap();
+        let targets = all.filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+        let is_socket =
+            |target: &std::path::PathBuf| target.to_string_lossy().starts_with("socket:");
+        targets.filter(is_socket).count()
+    };
+    let before = sockets();
+    env.wherry(["exec", "box", "nslookup", "name.invalid", &server])
+        .status(1);
+    let mut asked = [0; 512];
+    assert!(silent.recv(&mut asked).unwrap() > 12);
+    assert!(sockets() >= before + 2);
+    assert!(eventually(60, || sockets() == before));
+}
+
 #[test]
 fn it_is_there_after_a_pause_and_after_a_restart() {
     let env = Env::busybox();

@@ -308,6 +308,65 @@ mod as_user {
     }
 
     /// The same by fuse-overlayfs, where the kernel has no such overlay.
+    /// What goes in and comes out has the owners that the container sees, whether
+    /// it runs or not.
+    #[test]
+    fn copies_have_the_owners_of_the_container() {
+        user::require_user();
+        let env = place();
+        std::fs::write(env.path("home/f"), "in\n").unwrap();
+        let from = env.path("home/f").display().to_string();
+        for userns in ["keep-id", "keep-id:uid=200,gid=210", "nomap"] {
+            let make = [
+                "create", "--name", "copied", "--userns", userns, "-v", "vol:/v", "of-www",
+            ];
+            env.ok(make
+                .into_iter()
+                .chain(["sh", "-c", "stat -c %u:%g /tmp/f /v/f /data/file"]));
+            env.ok(["cp", &from, "copied:/tmp/f"]);
+            env.ok(["cp", &from, "copied:/v/f"]);
+            for (path, owner) in [("/tmp/f", "0/0"), ("/v/f", "0/0"), ("/data/file", "33/33")] {
+                let archive = env.path("home/out.tar");
+                let out = env.wherry(["cp", &format!("copied:{path}"), "-"]).status(0);
+                std::fs::write(&archive, &out.stdout).unwrap();
+                let listed = std::process::Command::new("tar")
+                    .args(["--numeric-owner", "-tvf"])
+                    .arg(&archive)
+                    .output()
+                    .unwrap();
+                let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+                assert!(
+                    listed.contains(&format!(" {owner} ")),
+                    "{userns} {path}: {listed}"
+                );
+            }
+            assert_eq!(
+                env.ok(["start", "-a", "copied"]).trim(),
+                "0:0\n0:0\n33:33",
+                "{userns}"
+            );
+            env.ok(["rm", "-v", "copied"]);
+            let run = ["run", "-d", "--name", "runs", "--userns", userns];
+            env.ok([&run[..], &["of-www", "sleep", "1000"]].concat());
+            env.ok(["cp", &from, "runs:/tmp/f"]);
+            assert_eq!(
+                env.ok(["exec", "runs", "stat", "-c", "%u:%g", "/tmp/f"]),
+                "0:0",
+                "{userns}"
+            );
+            env.ok(["rm", "-f", "runs"]);
+            env.ok(["volume", "rm", "vol"]);
+        }
+        // What fuse-overlayfs puts together is not there without its server.
+        env.ok(["create", "--name", "fused", "--userns", "keep-id", "of-www"]);
+        for layer in std::fs::read_dir(env.path("data/wherry/layers")).unwrap() {
+            std::fs::write(layer.unwrap().path().join("deletions-as-files"), "").unwrap();
+        }
+        env.wherry(["cp", &from, "fused:/tmp/f"])
+            .status(1)
+            .says("fuse-overlayfs");
+    }
+
     #[test]
     fn by_fuse() {
         user::require_user();

@@ -17,6 +17,8 @@ use crate::runtime::plan::Plan;
 use crate::runtime::users::{self, Files};
 use crate::runtime::{member, offline};
 use crate::store::unpack::{Owners, Privilege};
+use crate::sys::{cred, ns};
+use crate::userns::below;
 use crate::userns::map::Maps;
 use crate::userns::task::{self, Running};
 use nix::errno::Errno;
@@ -96,8 +98,12 @@ impl<'a> View<'a> {
                     nix::fcntl::open("/", flags, Mode::empty())
                         .context(|| "cannot open the container's root")?
                 }
-                Way::Mounted(plan) => offline::mount(&mut plan.borrow_mut())?,
+                Way::Mounted(plan) => mounted(&mut plan.borrow_mut())?,
             };
+            if !self.container.ids.is_same() {
+                // The caller may be nobody in there, whose new files are nobody's.
+                cred::become_user(0, 0, &[]).context(|| "cannot become the container's root")?;
+            }
             work(root.as_fd(), privilege)
         })
     }
@@ -106,6 +112,20 @@ impl<'a> View<'a> {
     pub fn user(&self) -> Option<String> {
         Some(self.container.config.user.clone()).filter(|user| !user.is_empty())
     }
+}
+
+/// The files, and where its ids are laid out in another way, this process where
+/// they are what the container calls them.
+fn mounted(plan: &mut Plan) -> Result<OwnedFd> {
+    let shifted = plan.id_maps.as_ref().filter(|_| plan.becomes_root);
+    // First: there is no /proc of ours afterwards.
+    let userns = shifted.map(below::make).transpose()?;
+    let root = offline::mount(plan)?;
+    if let Some(userns) = userns {
+        ns::join(userns, libc::CLONE_NEWUSER)
+            .context(|| "cannot join the container's user namespace")?;
+    }
+    Ok(root)
 }
 
 fn files_plan(engine: &Engine, container: &Container) -> Result<Plan> {
@@ -118,15 +138,16 @@ fn files_plan(engine: &Engine, container: &Container) -> Result<Plan> {
         join: None,
         memory: None,
     };
-    if !container.ids.is_same() {
+    let material = start::material(engine, container)?;
+    let plan = plan::build(&engine.paths, container, &material, maps.as_ref(), shared)?;
+    if plan.root.overlay().is_some_and(|overlay| !overlay.native) {
         return Err(Error::unsupported(format!(
-            "cannot copy from or to container {} while it does not run: its files have other owners (--userns {})",
-            container.id, container.host_config.userns_mode
+            "cannot copy from or to container {} while it does not run: its files are put together by fuse-overlayfs, which runs with it",
+            container.id
         ))
         .hint("start it first, or use `wherry export`"));
     }
-    let material = start::material(engine, container)?;
-    plan::build(&engine.paths, container, &material, maps.as_ref(), shared)
+    Ok(plan)
 }
 
 /// A thing that was found, opened.

@@ -2,6 +2,7 @@
 
 use super::beneath::{self, Links};
 use super::{At, Done, root};
+use crate::runtime::outside;
 use crate::runtime::plan::{Mount, Plan, Source, Step as TreeStep};
 use crate::runtime::sync::{ChildEnd, Step};
 use crate::sys::{cred, mount};
@@ -69,7 +70,7 @@ pub fn files(plan: &mut Plan) -> Done<OwnedFd> {
         }
     }
     mount::set_root_propagation(libc::MS_REC | libc::MS_PRIVATE).at(Step::Propagation)?;
-    let root = root::attach_or(plan, &|errno| Err(errno).at(Step::Root))?;
+    let root = root::attach_or(plan, &|errno| in_place(plan, errno))?;
     for (i, step) in plan.steps.iter().enumerate() {
         if let (TreeStep::Mount(m), true) = (step, wanted(step)) {
             put(m, plan.opened[i].take(), root.as_fd()).item(Step::Tree, i)?;
@@ -79,6 +80,17 @@ pub fn files(plan: &mut Plan) -> Done<OwnedFd> {
         root::make_read_only(&root)?;
     }
     Ok(root)
+}
+
+/// Of an overlay with other owners: this process is root of U, who makes it for
+/// containers.
+fn in_place(plan: &Plan, refusal: Errno) -> Done<OwnedFd> {
+    match plan.root.overlay() {
+        Some(overlay) if overlay.native && overlay.shifted.is_some() => {
+            outside::one_by_one(overlay).at(Step::Root)
+        }
+        _ => Err(refusal).at(Step::Root),
+    }
 }
 
 /// Opens the sources that cannot wait for their turn: peers of the host's mounts
