@@ -3,6 +3,9 @@
 //! BuildFromConfig, allows these).
 
 use crate::error::{Error, Result};
+use crate::text::dockerfile::expand::Expander;
+use crate::text::dockerfile::words::{assignments, json_array};
+use crate::text::path::absolute;
 use serde_json::{Map, Value, json};
 
 /// Applies `changes` in their order to a `config`.
@@ -95,7 +98,7 @@ impl Change<'_> {
 
     /// Exec form as it is, anything else for the shell.
     fn command(&self) -> Vec<String> {
-        if let Some(words) = json_words(self.rest) {
+        if let Some(words) = json_array(self.rest) {
             return words;
         }
         if self.rest.is_empty() {
@@ -114,7 +117,8 @@ impl Change<'_> {
 
     /// `NAME=VALUE` pairs, or the old form `NAME VALUE` of a single one.
     fn pairs(&self) -> Result<Vec<(String, String)>> {
-        let words = split_words(self.rest).map_err(|why| self.bad(why))?;
+        let words = assignments(self.rest, '\\').into_iter();
+        let words: Vec<String> = words.map(|(_, word)| word).collect();
         if !words.first().is_some_and(|first| first.contains('=')) {
             let (name, value) = self
                 .rest
@@ -194,7 +198,7 @@ impl Change<'_> {
     }
 
     fn volumes(&mut self) -> Result<()> {
-        let words = match json_words(self.rest) {
+        let words = match json_array(self.rest) {
             Some(words) => words,
             None => self.rest.split_whitespace().map(str::to_owned).collect(),
         };
@@ -217,15 +221,7 @@ impl Change<'_> {
             true => given,
             false => format!("{}/{given}", before.unwrap_or_default()),
         };
-        let mut parts: Vec<&str> = Vec::new();
-        for part in joined.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => drop(parts.pop()),
-                part => parts.push(part),
-            }
-        }
-        let clean = format!("/{}", parts.join("/"));
+        let clean = absolute(&joined);
         self.set("WorkingDir", json!(clean));
         Ok(())
     }
@@ -274,7 +270,7 @@ impl Change<'_> {
         let test = match kind.to_ascii_uppercase().as_str() {
             "NONE" if command.trim().is_empty() => vec!["NONE".to_owned()],
             "NONE" => return Err(Error::invalid("HEALTHCHECK NONE takes no arguments")),
-            "CMD" => match json_words(command.trim()) {
+            "CMD" => match json_array(command.trim()) {
                 Some(words) => ["CMD".to_owned()].into_iter().chain(words).collect(),
                 None if command.trim().is_empty() => {
                     return Err(Error::invalid("Missing command after HEALTHCHECK CMD"));
@@ -324,13 +320,15 @@ impl Change<'_> {
     fn expanded(&self, word: &str) -> Result<String> {
         let env = strings(self.config.get("Env"));
         let lookup = |name: &str| {
-            let found = env.iter().find_map(|line| {
+            env.iter().find_map(|line| {
                 let (key, value) = line.split_once('=')?;
                 (key == name).then(|| value.to_owned())
-            });
-            found.unwrap_or_default()
+            })
         };
-        expand(word, &lookup).map_err(|why| self.bad(why))
+        let expanded = Expander::new(&lookup, '\\').word(word);
+        expanded
+            .map(|expanded| expanded.value)
+            .map_err(|why| self.bad(&why))
     }
 }
 
@@ -343,130 +341,6 @@ fn strings(value: Option<&Value>) -> Vec<String> {
             .collect()
     });
     list.unwrap_or_default()
-}
-
-fn json_words(text: &str) -> Option<Vec<String>> {
-    text.starts_with('[')
-        .then(|| serde_json::from_str(text).ok())
-        .flatten()
-}
-
-/// Cuts at blanks that are neither quoted nor escaped; quotes stay.
-fn split_words(text: &str) -> Result<Vec<String>, &'static str> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut quote = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, quote) {
-            ('\\', None | Some('"')) => {
-                word.push(c);
-                word.extend(chars.next());
-                continue;
-            }
-            (c, Some(open)) if c == open => quote = None,
-            ('"' | '\'', None) => quote = Some(c),
-            (c, None) if c.is_whitespace() => {
-                if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                continue;
-            }
-            _ => {}
-        }
-        word.push(c);
-    }
-    if quote.is_some() {
-        return Err("unexpected end of statement while looking for matching quote");
-    }
-    if !word.is_empty() {
-        words.push(word);
-    }
-    Ok(words)
-}
-
-/// Takes quotes and escapes away and puts variables in: `$NAME`, `${NAME}`,
-/// `${NAME:-word}`, `${NAME:+word}`.
-fn expand(text: &str, lookup: &dyn Fn(&str) -> String) -> Result<String, &'static str> {
-    let mut out = String::new();
-    let mut rest = text;
-    let mut quoted = false;
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        match c {
-            '\'' if !quoted => {
-                let (inside, after) = rest
-                    .split_once('\'')
-                    .ok_or("unexpected end of statement while looking for matching single-quote")?;
-                out.push_str(inside);
-                rest = after;
-            }
-            '"' => quoted = !quoted,
-            '\\' => {
-                let Some(next) = rest.chars().next() else {
-                    out.push('\\');
-                    continue;
-                };
-                if quoted && !matches!(next, '"' | '$' | '\\') {
-                    out.push('\\');
-                }
-                out.push(next);
-                rest = &rest[next.len_utf8()..];
-            }
-            '$' => rest = variable(rest, lookup, &mut out)?,
-            c => out.push(c),
-        }
-    }
-    if quoted {
-        return Err("unexpected end of statement while looking for matching double-quote");
-    }
-    Ok(out)
-}
-
-/// What follows a `$`; gives what follows that.
-fn variable<'a>(
-    text: &'a str,
-    lookup: &dyn Fn(&str) -> String,
-    out: &mut String,
-) -> Result<&'a str, &'static str> {
-    let name_end = |text: &str| {
-        text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .unwrap_or(text.len())
-    };
-    let Some(inside) = text.strip_prefix('{') else {
-        let end = name_end(text);
-        if end == 0 {
-            out.push('$');
-        } else {
-            out.push_str(&lookup(&text[..end]));
-        }
-        return Ok(&text[end..]);
-    };
-    let end = name_end(inside);
-    let (name, rest) = inside.split_at(end);
-    if name.is_empty() {
-        return Err("bad substitution");
-    }
-    let value = lookup(name);
-    if let Some(after) = rest.strip_prefix('}') {
-        out.push_str(&value);
-        return Ok(after);
-    }
-    let (word, after) = rest.split_once('}').ok_or("missing '}' of a variable")?;
-    if let Some(default) = word.strip_prefix(":-") {
-        out.push_str(&if value.is_empty() {
-            expand(default, lookup)?
-        } else {
-            value
-        });
-    } else if let Some(instead) = word.strip_prefix(":+") {
-        if !value.is_empty() {
-            out.push_str(&expand(instead, lookup)?);
-        }
-    } else {
-        return Err("unsupported modifier in a variable");
-    }
-    Ok(after)
 }
 
 #[cfg(test)]

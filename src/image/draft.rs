@@ -4,7 +4,7 @@
 
 use super::digest::Digest;
 use super::manifest::{
-    Descriptor, MAX_DOCUMENT, MAX_LAYERS, Manifest, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST,
+    Descriptor, IN_HASTE, MAX_DOCUMENT, MAX_LAYERS, Manifest, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST,
 };
 use super::platform::Platform;
 use crate::error::{Error, Result};
@@ -153,10 +153,7 @@ pub fn manifest(config: &[u8], layers: &[Descriptor]) -> Result<Vec<u8>> {
             layers.len()
         )));
     }
-    let layers: Vec<Value> = layers
-        .iter()
-        .map(|l| json!({"mediaType": oci_type(&l.media_type), "digest": l.digest, "size": l.size}))
-        .collect();
+    let layers: Vec<Value> = layers.iter().map(layer).collect();
     let document = json!({
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
@@ -164,6 +161,15 @@ pub fn manifest(config: &[u8], layers: &[Descriptor]) -> Result<Vec<u8>> {
         "layers": layers,
     });
     Ok(document.to_string().into_bytes())
+}
+
+fn layer(layer: &Descriptor) -> Value {
+    let media_type = oci_type(&layer.media_type);
+    let mut out = json!({"mediaType": media_type, "digest": layer.digest, "size": layer.size});
+    if layer.is_in_haste() {
+        out["annotations"] = json!({ IN_HASTE: "true" });
+    }
+    out
 }
 
 fn oci_type(media_type: &str) -> String {

@@ -26,6 +26,10 @@ pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.
 pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
+/// The annotation of layers that were made here and packed in haste or not at all,
+/// because nobody should wait for what may never leave the store.
+pub const IN_HASTE: &str = "wherry.layer.in-haste";
+
 /// What a client asks a registry for, in the order of preference.
 pub const ACCEPTED: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
 
@@ -95,6 +99,11 @@ impl Descriptor {
             out.set_annotations(Some(self.annotations.clone().into_iter().collect()));
         }
         out
+    }
+
+    /// Whether it is a layer that must be packed by gzip before it leaves the store.
+    pub fn is_in_haste(&self) -> bool {
+        self.annotations.contains_key(IN_HASTE)
     }
 
     fn is_index(&self) -> bool {

@@ -3,11 +3,10 @@
 //! A blob in the making is `partial/ALGORITHM-HEX`, locked by its writer. A
 //! writer that dies leaves it; the next one checks and continues it.
 
-use super::{Store, pack};
+use super::Store;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::replace;
 use crate::image::digest::{Algorithm, Digest, Hasher};
-use crate::image::manifest::Descriptor;
 use crate::sys::writeback;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
@@ -47,16 +46,6 @@ impl Store {
         File::open(self.blob_path(digest)).context(|| format!("cannot open blob {digest}"))
     }
 
-    /// Whether it is a layer that must not leave the store as it is packed
-    /// ([`pack::Packing::Haste`]).
-    pub fn is_in_haste(&self, layer: &Descriptor) -> Result<bool> {
-        if !layer.media_type.ends_with("+zstd") || !self.has_blob(&layer.digest) {
-            return Ok(false);
-        }
-        pack::is_in_haste(&self.open_blob(&layer.digest)?)
-            .context(|| format!("cannot read blob {}", layer.digest))
-    }
-
     /// Stores a small document and returns its digest (SHA-256).
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::of(bytes);
@@ -77,10 +66,10 @@ impl Store {
         }
         // Not one to go on with: what a killed writer leaves goes with the next
         // collection, where a partial download is kept for days.
-        let mut blob = self.new_blob()?;
+        let mut blob = self.new_blob_hashed_elsewhere()?;
         blob.write_all(bytes)
             .context(|| format!("cannot write blob {digest}"))?;
-        blob.store_as(digest)
+        blob.finish_as(digest).map(drop)
     }
 
     /// Starts or continues the blob `digest` of `size` bytes. Waits while
@@ -113,7 +102,8 @@ pub struct NewBlob {
     store: Store,
     file: Flock<File>,
     path: PathBuf,
-    hasher: HasherBox,
+    /// `None`: somebody else takes the digest.
+    hasher: Option<HasherBox>,
     len: u64,
     done: bool,
 }
@@ -121,13 +111,23 @@ pub struct NewBlob {
 impl Store {
     /// Starts a blob of unknown content. Hold a lease meanwhile.
     pub fn new_blob(&self) -> Result<NewBlob> {
+        let hasher = HasherBox(Hasher::new(Algorithm::Sha256));
+        self.start_blob(Some(hasher))
+    }
+
+    /// The same, for [`NewBlob::finish_as`].
+    pub fn new_blob_hashed_elsewhere(&self) -> Result<NewBlob> {
+        self.start_blob(None)
+    }
+
+    fn start_blob(&self, hasher: Option<HasherBox>) -> Result<NewBlob> {
         self.prepare()?;
         let path = replace::temporary_beside(&self.partials().join("blob"));
         Ok(NewBlob {
             store: self.clone(),
             file: open_locked(&path)?,
             path,
-            hasher: HasherBox(Hasher::new(Algorithm::Sha256)),
+            hasher,
             len: 0,
             done: false,
         })
@@ -137,10 +137,17 @@ impl Store {
 impl NewBlob {
     /// Gives the blob its name, durably; digest and size in bytes.
     pub fn finish(mut self) -> Result<(Digest, u64)> {
-        let hasher = HasherBox(Hasher::new(Algorithm::Sha256));
-        let digest = std::mem::replace(&mut self.hasher, hasher).0.finish();
+        let hasher = self.hasher.take();
+        let hasher = hasher.ok_or_else(|| Error::internal("a blob was not hashed"))?;
+        let digest = hasher.0.finish();
         self.store_as(&digest)?;
         Ok((digest, self.len))
+    }
+
+    /// Gives the blob the name that is known to be its digest; size in bytes.
+    pub fn finish_as(mut self, digest: &Digest) -> Result<u64> {
+        self.store_as(digest)?;
+        Ok(self.len)
     }
 
     fn store_as(&mut self, digest: &Digest) -> Result<()> {
@@ -164,7 +171,9 @@ impl NewBlob {
 impl Write for NewBlob {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.file.write(bytes)?;
-        self.hasher.0.update(&bytes[..n]);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.0.update(&bytes[..n]);
+        }
         let before = self.len / EARLY;
         self.len += n as u64;
         if self.len / EARLY > before {

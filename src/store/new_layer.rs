@@ -1,9 +1,9 @@
 //! Layers made here: of a directory that overlayfs has written (`commit`, a
 //! step of a build), or of an archive whose content nobody has vouched for
 //! (`import`, `load`). What comes of it is the same as from a pull: a packed
-//! blob and an unpacked layer. Compressing takes longer than all the rest, so
-//! where somebody waits and the layer may never leave the store, it is done in
-//! haste, and anew by `transfer/ship` when it does.
+//! blob and an unpacked layer. gzip takes longer than all the rest, so what may
+//! never leave the store is not packed by it before it does (`transfer/ship`): a
+//! commit's layer stays plain, whole archives are packed by zstd.
 
 use super::Store;
 use super::blob::NewBlob;
@@ -13,7 +13,7 @@ use super::staging::Staging;
 use super::unpack::{self, Unpacked};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::digest::{Algorithm, Digest, Hasher};
-use crate::image::manifest::{Compression, Descriptor, OCI_LAYER};
+use crate::image::manifest::{Compression, Descriptor, IN_HASTE, OCI_LAYER};
 use crate::userns::layout::Layout;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -21,11 +21,12 @@ use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 /// Bytes of the pipe from packing to unpacking: what anybody may have.
 const PIPE: i32 = 1 << 20;
+const BUFFER: usize = 128 << 10;
 
 /// What a layer is made of: a directory with overlayfs' marks.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,8 @@ pub struct NewLayer {
     pub compression: Compression,
     /// Files that no layer can have: sockets, and names that begin with `.wh.`.
     pub left_out: u64,
+    /// It is to be packed by gzip before it leaves the store.
+    pub in_haste: bool,
 }
 
 impl NewLayer {
@@ -63,7 +66,11 @@ impl NewLayer {
             Compression::Zstd => format!("{OCI_LAYER}+zstd"),
             _ => OCI_LAYER.to_owned(),
         };
-        Descriptor::new(media_type, self.blob.clone(), self.blob_size)
+        let mut layer = Descriptor::new(media_type, self.blob.clone(), self.blob_size);
+        if self.in_haste {
+            layer.annotations.insert(IN_HASTE.into(), "true".into());
+        }
+        layer
     }
 
     /// The digest of an archive without entries: such a layer is left out of
@@ -101,8 +108,16 @@ impl Store {
                 };
                 let packed = pack(&tree, &mut plain, options)?;
                 drop(tree);
-                let Hashed { hasher, inner } = plain;
-                let layer = new_layer(hasher.finish(), inner, Packing::Gzip, &packed)?;
+                let (blob, blob_size) = written(plain.inner)?;
+                let layer = NewLayer {
+                    diff_id: plain.hasher.finish(),
+                    blob,
+                    blob_size,
+                    size: packed.bytes,
+                    compression: Compression::Gzip,
+                    left_out: packed.left_out,
+                    in_haste: false,
+                };
                 self.take_layer(dir, &layer, &packed, by_files)?;
                 Ok(layer)
             }
@@ -155,10 +170,10 @@ impl Store {
         super::layer::remove_tree(dir)
     }
 
-    /// Packs and unpacks in one go.
+    /// Writes the archive and unpacks it in one go.
     fn copy_layer(&self, tree: &Merged) -> Result<NewLayer> {
         let staging = Staging::nameless(self)?;
-        let blob = Compressor::new(self.new_blob()?, Packing::Haste);
+        let blob = self.new_blob_hashed_elsewhere()?;
         let (reader, writer) = io::pipe().context(|| "cannot make a pipe")?;
         // Fewer turns between the two; without it they are only slower.
         let _ = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE));
@@ -170,9 +185,13 @@ impl Store {
         let (packed, unpacked) = std::thread::scope(|scope| {
             let unpacking =
                 scope.spawn(|| staging.unpack(reader, Compression::None, Algorithm::Sha256));
-            let mut both = Both { blob, pipe: writer };
-            let packed = pack(tree, &mut both, options);
-            let Both { blob, pipe } = both;
+            // Headers are small.
+            let mut both = BufWriter::with_capacity(BUFFER, Both { blob, pipe: writer });
+            let packed = pack(tree, &mut both, options).and_then(|packed| {
+                both.flush().map_err(pack::unwritten)?;
+                Ok(packed)
+            });
+            let (Both { blob, pipe }, _) = both.into_parts();
             drop(pipe);
             let unpacked = unpacking
                 .join()
@@ -184,7 +203,15 @@ impl Store {
             (Err(e), Err(cause)) if e.kind() == Kind::BrokenPipe => Err(cause),
             (packed, unpacked) => {
                 let ((packed, blob), (unpacked, diff_id)) = (packed?, unpacked?);
-                let layer = new_layer(diff_id, blob, Packing::Haste, &packed)?;
+                let layer = NewLayer {
+                    blob_size: blob.finish_as(&diff_id)?,
+                    blob: diff_id.clone(),
+                    diff_id,
+                    size: packed.bytes,
+                    compression: Compression::None,
+                    left_out: packed.left_out,
+                    in_haste: true,
+                };
                 staging.commit_as(self, &layer.diff_id, &unpacked)?;
                 Ok(layer)
             }
@@ -192,7 +219,7 @@ impl Store {
     }
 
     /// Unpacks an archive of unknown content as a layer, and keeps it packed:
-    /// as it is when it is packed as registries have it, else in haste.
+    /// as it is when it is packed as registries have it, else by zstd, in haste.
     pub fn import_layer(&self, archive: impl Read) -> Result<NewLayer> {
         let mut archive = archive;
         let (start, compression) = sniff(&mut archive)?;
@@ -211,7 +238,7 @@ impl Store {
         let staging = Staging::nameless(self)?;
         let kept = match compression {
             Compression::None => {
-                Kept::Packed(Box::new(Compressor::new(self.new_blob()?, Packing::Haste)))
+                Kept::Packed(Box::new(Compressor::new(self.new_blob()?, Packing::Zstd)))
             }
             _ => Kept::AsItIs(Box::new(self.new_blob()?)),
         };
@@ -240,6 +267,7 @@ impl Store {
                 packed => packed,
             },
             left_out: 0,
+            in_haste: compression == Compression::None,
         })
     }
 }
@@ -261,26 +289,6 @@ fn written(blob: Compressor<NewBlob>) -> Result<(Digest, u64)> {
     blob.finish()
 }
 
-fn new_layer(
-    diff_id: Digest,
-    blob: Compressor<NewBlob>,
-    packing: Packing,
-    packed: &Packed,
-) -> Result<NewLayer> {
-    let (blob, blob_size) = written(blob)?;
-    Ok(NewLayer {
-        diff_id,
-        blob,
-        blob_size,
-        size: packed.bytes,
-        compression: match packing {
-            Packing::Gzip => Compression::Gzip,
-            Packing::Haste => Compression::Zstd,
-        },
-        left_out: packed.left_out,
-    })
-}
-
 /// Hashes what is written through it.
 struct Hashed<W> {
     hasher: Hasher,
@@ -300,7 +308,7 @@ impl<W: Write> Write for Hashed<W> {
 
 /// The same bytes to two places.
 struct Both {
-    blob: Compressor<NewBlob>,
+    blob: NewBlob,
     pipe: io::PipeWriter,
 }
 

@@ -3,6 +3,8 @@
 //! character as it is.
 
 use crate::error::{Error, Result};
+use std::iter::Peekable;
+use std::str::Chars;
 
 /// A checked pattern.
 #[derive(Debug, Clone)]
@@ -13,20 +15,27 @@ enum Token {
     One(char),
     AnyOne,
     AnyRun,
-    Class(bool, Vec<(char, char)>),
+    Class(Class),
+}
+
+/// `[a-z]` or `[^a-z]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    not: bool,
+    ranges: Vec<(char, char)>,
 }
 
 impl Glob {
     pub fn parse(pattern: &str) -> Result<Self> {
         let bad = || Error::invalid(format!("syntax error in pattern: {pattern}"));
-        let mut chars = pattern.chars();
+        let mut chars = pattern.chars().peekable();
         let mut tokens = Vec::new();
         while let Some(c) = chars.next() {
             tokens.push(match c {
                 '*' if matches!(tokens.last(), Some(Token::AnyRun)) => continue,
                 '*' => Token::AnyRun,
                 '?' => Token::AnyOne,
-                '[' => class(&mut chars).ok_or_else(bad)?,
+                '[' => Token::Class(Class::parse(&mut chars).ok_or_else(bad)?),
                 '\\' => Token::One(chars.next().ok_or_else(bad)?),
                 other => Token::One(other),
             });
@@ -73,37 +82,38 @@ impl Token {
         match self {
             Self::One(one) => *one == c,
             Self::AnyOne => c != '/',
-            Self::Class(not, ranges) => ranges.iter().any(|(a, b)| (*a..=*b).contains(&c)) != *not,
+            Self::Class(class) => class.takes(c),
             Self::AnyRun => false,
         }
     }
 }
 
-/// Behind the `[`.
-fn class(chars: &mut std::str::Chars<'_>) -> Option<Token> {
-    let not = chars.as_str().starts_with('^');
-    if not {
-        chars.next();
-    }
-    let mut ranges = Vec::new();
-    loop {
-        let first = match chars.next()? {
-            ']' if !ranges.is_empty() => return Some(Token::Class(not, ranges)),
-            ']' | '-' => return None,
-            '\\' => chars.next()?,
-            other => other,
-        };
-        let last = if chars.as_str().starts_with('-') {
-            chars.next();
-            match chars.next()? {
+impl Class {
+    /// What stands behind the `[`; `None`: it is none.
+    pub fn parse(chars: &mut Peekable<Chars<'_>>) -> Option<Self> {
+        let not = chars.next_if_eq(&'^').is_some();
+        let mut ranges = Vec::new();
+        loop {
+            let first = match chars.next()? {
+                ']' if !ranges.is_empty() => return Some(Self { not, ranges }),
                 ']' | '-' => return None,
                 '\\' => chars.next()?,
-                other => other,
-            }
-        } else {
-            first
-        };
-        ranges.push((first, last));
+                c => c,
+            };
+            let last = match chars.next_if_eq(&'-') {
+                None => first,
+                Some(_) => match chars.next()? {
+                    ']' | '-' => return None,
+                    '\\' => chars.next()?,
+                    c => c,
+                },
+            };
+            ranges.push((first, last));
+        }
+    }
+
+    pub fn takes(&self, c: char) -> bool {
+        self.ranges.iter().any(|(a, b)| (*a..=*b).contains(&c)) != self.not
     }
 }
 

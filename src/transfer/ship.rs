@@ -1,5 +1,5 @@
-//! Images on their way out of the store. A layer that was packed in haste
-//! ([`Packing::Haste`]) is packed by gzip first, which all engines and registries
+//! Images on their way out of the store. A layer that was made in haste
+//! (`store/new_layer`) is packed by gzip first, which all engines and registries
 //! take; the image keeps it so, and nothing is packed twice. Its ID stays: that
 //! is the digest of its config, which names layers by their content.
 
@@ -7,7 +7,7 @@ use super::report::{Report, Reported};
 use crate::error::{Context, Error, Result};
 use crate::image::digest::{Algorithm, HashingReader};
 use crate::image::manifest::{MAX_DOCUMENT, OCI_LAYER};
-use crate::image::{Compression, Descriptor, Digest, Manifest};
+use crate::image::{Compression, Descriptor, Digest};
 use crate::output::progress::{Phase, Progress};
 use crate::store::pack::{Compressor, Packing};
 use crate::store::{Image, Store, unpack};
@@ -23,7 +23,10 @@ pub fn ship(store: &Store, image: &Image, progress: &dyn Progress) -> Result<Opt
         return Ok(None);
     }
     let manifest = store.manifest(image)?;
-    let hasty = hasty_layers(store, &manifest)?;
+    let layers = manifest.layers.iter().enumerate();
+    let hasty: Vec<usize> = layers
+        .filter_map(|(at, layer)| layer.is_in_haste().then_some(at))
+        .collect();
     if hasty.is_empty() {
         return Ok(None);
     }
@@ -42,21 +45,13 @@ pub fn ship(store: &Store, image: &Image, progress: &dyn Progress) -> Result<Opt
         entry["mediaType"] = json!(packed.media_type);
         entry["digest"] = json!(packed.digest);
         entry["size"] = json!(packed.size);
+        if let Some(entry) = entry.as_object_mut() {
+            entry.remove("annotations");
+        }
     }
     store
         .put_manifest(image, document.to_string().as_bytes())
         .map(Some)
-}
-
-/// Which layers of a manifest, counted from 0, must not leave as they are.
-fn hasty_layers(store: &Store, manifest: &Manifest) -> Result<Vec<usize>> {
-    let mut found = Vec::new();
-    for (at, layer) in manifest.layers.iter().enumerate() {
-        if store.is_in_haste(layer)? {
-            found.push(at);
-        }
-    }
-    Ok(found)
 }
 
 /// Layers of other images, by their content.
@@ -88,7 +83,11 @@ fn repack(
         inner: store.open_blob(&layer.digest)?,
         report: Report::new(diff_id.short(), layer.size, progress, packing),
     };
-    let plain = unpack::decoder(packed, Compression::Zstd)?;
+    let compression = match layer.media_type.ends_with("+zstd") {
+        true => Compression::Zstd,
+        false => Compression::None,
+    };
+    let plain = unpack::decoder(packed, compression)?;
     let mut plain = HashingReader::new(plain, Algorithm::Sha256);
     let mut gzip = Compressor::new(store.new_blob()?, Packing::Gzip);
     std::io::copy(&mut plain, &mut gzip).context(|| format!("cannot pack layer {diff_id}"))?;
@@ -118,6 +117,7 @@ mod tests {
     fn made(scratch: &Scratch, name: &str, content: &str) -> Image {
         let store = scratch.store();
         let layer = store.import_layer(&tar_of("file", content)[..]).unwrap();
+        assert!(layer.in_haste);
         let mut config = Draft::new(&Platform::host());
         config.add_layer(&layer.diff_id);
         config.set_author(name);
@@ -147,7 +147,7 @@ mod tests {
             .tag(&first, &Reference::parse("again").unwrap())
             .unwrap();
         let layer = &store.manifest(&first).unwrap().layers[0];
-        assert!(store.is_in_haste(layer).unwrap());
+        assert!(layer.is_in_haste());
 
         let shipped = ship(store, &first, &Silent).unwrap().unwrap();
         assert_eq!(shipped.id, first.id);

@@ -148,7 +148,7 @@ fn other_tools_read_what_was_committed() {
         tool(&env, "skopeo", &args);
     };
     copy("in-haste");
-    // umoci knows no zstd, and what leaves the store has none.
+    // What leaves the store is packed.
     let saved = env.path("tmp/saved.tar");
     env.ok(["save", "-o", saved.to_str().unwrap(), "made:2"]);
     copy("made");

@@ -3,6 +3,7 @@
 //! patternmatcher). Matching takes text times pattern and no more.
 
 use crate::error::{Error, Result};
+use crate::text::glob::Class;
 
 #[derive(Debug, Clone)]
 pub struct Pattern {
@@ -24,7 +25,7 @@ enum Token {
     Anything,
     /// `**/`: nothing, or something that ends in a slash.
     Directories,
-    Class(bool, Vec<(char, char)>),
+    Class(Class),
 }
 
 impl Pattern {
@@ -46,7 +47,7 @@ impl Pattern {
                 }
                 '*' => Token::Run,
                 '?' => Token::AnyOne,
-                '[' => class(&mut chars).ok_or_else(bad)?,
+                '[' => Token::Class(Class::parse(&mut chars).ok_or_else(bad)?),
                 '\\' => Token::One(chars.next().ok_or_else(bad)?),
                 c => Token::One(c),
             };
@@ -90,9 +91,8 @@ impl Pattern {
                         next.within[i] |= now.within[i];
                         next.at[i + 1] |= now.within[i] && c == '/';
                     }
-                    Token::Class(not, ranges) => {
-                        let found = ranges.iter().any(|(a, b)| (*a..=*b).contains(&c));
-                        next.at[i + 1] |= here && found != *not && c != '/';
+                    Token::Class(class) => {
+                        next.at[i + 1] |= here && class.takes(c) && c != '/';
                     }
                 }
             }
@@ -125,29 +125,6 @@ impl States {
             at: vec![false; end + 1],
             within: vec![false; end + 1],
         }
-    }
-}
-
-/// Behind the `[`.
-fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Token> {
-    let not = chars.next_if_eq(&'^').is_some();
-    let mut ranges = Vec::new();
-    loop {
-        let first = match chars.next()? {
-            ']' if !ranges.is_empty() => return Some(Token::Class(not, ranges)),
-            ']' | '-' => return None,
-            '\\' => chars.next()?,
-            c => c,
-        };
-        let last = match chars.next_if_eq(&'-') {
-            None => first,
-            Some(_) => match chars.next()? {
-                ']' | '-' => return None,
-                '\\' => chars.next()?,
-                c => c,
-            },
-        };
-        ranges.push((first, last));
     }
 }
 

@@ -5,6 +5,7 @@ use super::pattern::Pattern;
 use super::tree::{Kind, Tree, kind};
 use super::{join, shown};
 use crate::error::Result;
+use crate::text::path::plain;
 
 /// One file or directory that is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +41,8 @@ pub fn select(
     let mut selected = Vec::new();
     for source in sources {
         let (pivot, source) = split_pivot(source, parents);
-        let whole = clean(&join(pivot.as_bytes(), source.as_bytes()));
-        let pivot = clean(pivot.as_bytes());
+        let whole = plain(&join(pivot.as_bytes(), source.as_bytes()));
+        let pivot = plain(pivot.as_bytes());
         if !has_signs(&whole) {
             let path = tree.canonical(&whole)?;
             selected.push(describe(tree, &whole, path, &pivot)?);
@@ -149,19 +150,6 @@ fn find(
 
 fn has_signs(path: &[u8]) -> bool {
     path.iter().any(|b| b"*?[\\".contains(b))
-}
-
-/// Without `.`, `..` and doubled slashes: there is nothing above the root.
-fn clean(path: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.split(|&b| b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join(&b'/')
 }
 
 /// The sources as a message names them.

@@ -2,19 +2,17 @@
 //! instructions (`read`), instructions to stages (here), variables (`expand`).
 //! Nothing here touches a disk.
 
-pub mod expand;
 pub mod heredoc;
 pub mod instruction;
 pub mod lines;
 mod options;
-mod pattern;
 pub mod place;
 pub mod read;
-pub mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::text::dockerfile::{expand, words};
 use instruction::{From, Instruction, Kind};
 use lines::{Directives, Line};
 use place::{Fault, Parsed};

@@ -1,20 +1,14 @@
 //! Paths in an image, as text: absolute, cleaned, joined.
 
+use crate::text::path::absolute;
+
 /// `path` seen from the directory `from`, without `.`, `..` and doubled slashes.
 pub fn join(from: &str, path: &str) -> String {
     let whole = match path.starts_with('/') {
         true => path.to_string(),
         false => format!("{from}/{path}"),
     };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in whole.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
+    absolute(&whole)
 }
 
 /// The same for the target of COPY: that a directory is meant stays.

@@ -3,6 +3,7 @@
 
 use super::view::Found;
 use crate::error::{Context, Error, Result};
+use crate::text::path::plain;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -24,7 +25,7 @@ impl Asked {
         if text.contains('\0') {
             return Err(Error::invalid("a path contains a NUL byte"));
         }
-        let path = clean(text.as_bytes());
+        let path = plain(text.as_bytes());
         let content = text == "." || text.ends_with("/.");
         Ok(Self {
             directory: content || text.ends_with('/') || path.is_empty(),
@@ -41,19 +42,6 @@ impl Asked {
             false => split(&self.path).1.to_vec(),
         }
     }
-}
-
-/// Takes `.`, empty and `..` components out, without looking at the disk.
-pub fn clean(path: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.split(|&b| b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join(&b'/')
 }
 
 /// Parent and last component.

@@ -3,7 +3,7 @@
 //! other: its root and volumes mounted for this process alone. All paths are
 //! resolved below the root's descriptor by the kernel, and nothing is executed.
 
-use super::path::{Asked, Landing, clean, split};
+use super::path::{Asked, Landing, split};
 use crate::container::plan::namespaces::Namespaces;
 use crate::container::plan::{self, Shared};
 use crate::container::{kill, start, state};
@@ -18,6 +18,7 @@ use crate::runtime::users::{self, Files};
 use crate::runtime::{member, offline};
 use crate::store::unpack::{Owners, Privilege};
 use crate::sys::{cred, ns};
+use crate::text::path::plain;
 use crate::userns::below;
 use crate::userns::map::Maps;
 use crate::userns::task::{self, Running};
@@ -240,8 +241,8 @@ pub fn landing(root: BorrowedFd<'_>, asked: &Asked) -> Result<Landing> {
         let target = readlinkat(&place, "").context(|| "cannot read the destination")?;
         let target = target.as_encoded_bytes();
         path = match target.starts_with(b"/") {
-            true => clean(target),
-            false => clean(&[split(&path).0, b"/", target].concat()),
+            true => plain(target),
+            false => plain(&[split(&path).0, b"/", target].concat()),
         };
     };
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;

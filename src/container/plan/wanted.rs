@@ -12,10 +12,11 @@ use crate::sys::mount::{
     ATTR_NOATIME, ATTR_NODEV, ATTR_NODIRATIME, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY,
     ATTR_STRICTATIME,
 };
+use crate::text::path::absolute;
 use crate::volume::{self, driver};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 /// A mount that the user asked for, resolved.
 pub struct Wanted {
@@ -356,23 +357,12 @@ fn tmpfs(target: &str, options: &str) -> Result<Wanted> {
 
 /// The target as an absolute path without `.`, `..` and doubled slashes.
 pub fn clean(target: &str) -> Result<String> {
-    let path = Path::new(target);
-    if !path.is_absolute() {
+    if !target.starts_with('/') {
         return Err(Error::invalid(format!(
             "invalid mount path: '{target}' mount path must be absolute"
         )));
     }
-    let mut cleaned = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => cleaned.push(name),
-            Component::ParentDir => {
-                cleaned.pop();
-            }
-            _ => {}
-        }
-    }
-    Ok(cleaned.to_string_lossy().into_owned())
+    Ok(absolute(target))
 }
 
 pub fn relative(target: &str) -> Result<String> {

@@ -6,9 +6,7 @@
 //! its own (RFC 8878).
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -20,29 +18,14 @@ const GZIP_LEVEL: u32 = 3;
 const ZSTD_LEVEL: i32 = 1;
 const MOST_WORKERS: usize = 8;
 
-/// The end of what was compressed in haste: a frame that readers skip (RFC 8878,
-/// 3.1.2). Not at the beginning, where many tools look for zstd's own mark.
-const MARK: [u8; 20] = *b"\x5e\x2a\x4d\x18\x0c\0\0\0wherry: fast";
-
 /// How it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
     /// What every engine and registry takes.
     Gzip,
     /// By zstd, five times as fast as gzip and about as small, for what may never
-    /// leave the store: tools that know no zstd would not take it. It is marked
-    /// as such at its end ([`is_in_haste`]).
-    Haste,
-}
-
-/// Whether all of a file was made by [`Packing::Haste`].
-pub fn is_in_haste(file: &File) -> io::Result<bool> {
-    let Some(at) = file.metadata()?.len().checked_sub(MARK.len() as u64) else {
-        return Ok(false);
-    };
-    let mut end = [0; MARK.len()];
-    file.read_exact_at(&mut end, at)?;
-    Ok(end == MARK)
+    /// leave the store: tools that know no zstd would not take it.
+    Zstd,
 }
 
 /// Of gzip; RFC 1952, 2.3: no name, no time, unknown system.
@@ -91,12 +74,9 @@ impl<W: Write + Send + 'static> Compressor<W> {
                 out
             }
         };
-        match self.packing {
-            Packing::Gzip => {
-                out.write_all(&self.crc.sum().to_le_bytes())?;
-                out.write_all(&self.crc.amount().to_le_bytes())?;
-            }
-            Packing::Haste => out.write_all(&MARK)?,
+        if self.packing == Packing::Gzip {
+            out.write_all(&self.crc.sum().to_le_bytes())?;
+            out.write_all(&self.crc.amount().to_le_bytes())?;
         }
         Ok(out)
     }
@@ -222,7 +202,7 @@ impl Packing {
     fn header(self) -> &'static [u8] {
         match self {
             Self::Gzip => &HEADER,
-            Self::Haste => &[],
+            Self::Zstd => &[],
         }
     }
 }
@@ -237,7 +217,7 @@ impl Worker {
     fn new(packing: Packing) -> io::Result<Self> {
         Ok(match packing {
             Packing::Gzip => Self::Gzip(Compress::new(Compression::new(GZIP_LEVEL), false)),
-            Packing::Haste => Self::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
+            Packing::Zstd => Self::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
         })
     }
 
@@ -307,31 +287,15 @@ mod tests {
                     .read_to_end(&mut back)
                     .unwrap();
                 assert!(back == source[..length], "{length}");
-                let haste = packed(&source[..length], Packing::Haste);
+                let haste = packed(&source[..length], Packing::Zstd);
                 let back = zstd::stream::decode_all(&haste[..]).unwrap();
                 assert!(back == source[..length], "{length}");
                 assert!(haste.starts_with(b"\x28\xb5\x2f\xfd"));
             }
         }
-        for packing in [Packing::Gzip, Packing::Haste] {
+        for packing in [Packing::Gzip, Packing::Zstd] {
             assert_eq!(packed(&text, packing), packed(&text, packing));
         }
-    }
-
-    #[test]
-    fn haste_shows() {
-        let path = std::env::temp_dir().join(format!("wherry-haste-{}", std::process::id()));
-        for (bytes, want) in [
-            (packed(b"content", Packing::Haste), true),
-            (packed(b"content", Packing::Gzip), false),
-            (zstd::stream::encode_all(&b"content"[..], 1).unwrap(), false),
-            (MARK[1..].to_vec(), false),
-            (Vec::new(), false),
-        ] {
-            std::fs::write(&path, bytes).unwrap();
-            assert_eq!(is_in_haste(&File::open(&path).unwrap()).unwrap(), want);
-        }
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

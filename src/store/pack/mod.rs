@@ -6,7 +6,7 @@ mod compress;
 mod header;
 mod sparse;
 
-pub use compress::{Compressor, Packing, is_in_haste};
+pub use compress::{Compressor, Packing};
 pub use header::{DIRECTORY, Header, REGULAR, write_end, write_padding};
 
 use super::merged::{Listing, Merged, Node};

@@ -1,9 +1,9 @@
 //! `--mount`: comma-separated `key=value` fields; `--tmpfs`.
 
-use super::volume::clean;
 use crate::container::mounts::request::is_propagation;
 use crate::error::{Error, Result};
 use crate::record::mount::{BindOptions, ImageOptions, Mount, TmpfsOptions, VolumeOptions};
+use crate::text::path::absolute;
 use crate::text::size;
 
 /// Reads one `--mount`.
@@ -105,7 +105,7 @@ fn source(value: &str) -> Result<String> {
             crate::error::reason(&e)
         ))
     })?;
-    Ok(clean(&cwd.join(value).to_string_lossy()))
+    Ok(absolute(&cwd.join(value).to_string_lossy()))
 }
 
 fn truth(key: &str, value: &str) -> Result<bool> {
@@ -215,7 +215,7 @@ pub fn check(mount: &Mount) -> Result<()> {
             mount.target
         ));
     }
-    if clean(&mount.target) == "/" {
+    if absolute(&mount.target) == "/" {
         return invalid("invalid specification: destination can't be '/'");
     }
     match (kind.as_str(), mount.source.as_str()) {

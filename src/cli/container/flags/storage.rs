@@ -3,6 +3,7 @@
 use super::{listed, mount, volume};
 use crate::error::{Error, Result};
 use crate::record::container::{Config, HostConfig, Mount};
+use crate::text::path::absolute;
 use crate::text::size;
 
 #[derive(Debug, clap::Args)]
@@ -70,7 +71,7 @@ impl StorageFlags {
             .iter()
             .map(|m| m.target.as_str())
             .chain(host.tmpfs.keys().map(String::as_str))
-            .map(volume::clean)
+            .map(absolute)
             .chain(places)
             .collect();
         volume::refuse_twice(targets.iter().map(String::as_str))?;

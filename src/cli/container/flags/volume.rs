@@ -2,6 +2,7 @@
 
 use crate::container::mounts::request::is_propagation;
 use crate::error::{Error, Result};
+use crate::text::path::absolute;
 use crate::volume;
 use std::path::Path;
 
@@ -44,7 +45,7 @@ pub fn parse(text: &str, cwd: &Path) -> Result<Spec> {
         check_mode(mode, text, kind)?;
     }
     let source = match source.starts_with('.') {
-        true => clean(&cwd.join(source).to_string_lossy()),
+        true => absolute(&cwd.join(source).to_string_lossy()),
         false => source.to_string(),
     };
     if !host {
@@ -53,7 +54,7 @@ pub fn parse(text: &str, cwd: &Path) -> Result<Spec> {
     let mode = mode.map(|m| format!(":{m}")).unwrap_or_default();
     Ok(Spec::Named {
         text: format!("{source}:{target}{mode}"),
-        target: clean(target),
+        target: absolute(target),
     })
 }
 
@@ -68,7 +69,7 @@ fn check_target(target: &str, text: &str, kind: &str) -> Result<()> {
         let why = format!("invalid mount path: '{target}' mount path must be absolute");
         return Err(invalid(text, kind, &why));
     }
-    if clean(target) == "/" {
+    if absolute(target) == "/" {
         let why = "invalid specification: destination can't be '/'";
         return Err(invalid(text, kind, why));
     }
@@ -100,21 +101,6 @@ fn check_mode(mode: &str, text: &str, kind: &str) -> Result<()> {
     };
     let why = format!("field {foreign} must not be specified");
     Err(invalid(text, kind, &why))
-}
-
-/// The path without `.`, `..`, double and trailing slashes, by text alone.
-pub fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 /// Refuses two mounts on one place.
