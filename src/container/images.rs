@@ -19,10 +19,12 @@ pub fn find(engine: &Engine, name: &str, platforms: &[Platform]) -> Result<Image
     if platforms.is_empty() {
         return Ok(image);
     }
-    let actual = store.config(&image)?.platform;
-    if platforms.contains(&actual) {
-        return Ok(image);
+    for wanted in platforms {
+        if let Some(image) = store.variant(&image, wanted)? {
+            return Ok(image);
+        }
     }
+    let actual = store.config(&image)?.platform;
     let wanted: Vec<String> = platforms.iter().map(Platform::to_string).collect();
     Err(Error::not_found(format!(
         "image with reference {name} was found but does not provide the specified platform ({})",

@@ -106,12 +106,16 @@ impl Descriptor {
         self.annotations.contains_key(IN_HASTE)
     }
 
-    fn is_index(&self) -> bool {
+    pub fn is_manifest(&self) -> bool {
+        matches!(self.media_type.as_str(), OCI_MANIFEST | DOCKER_MANIFEST)
+    }
+
+    pub fn is_index(&self) -> bool {
         matches!(self.media_type.as_str(), OCI_INDEX | DOCKER_LIST)
     }
 
     /// BuildKit puts provenance and SBOM documents beside the images.
-    fn is_attestation(&self) -> bool {
+    pub fn is_attestation(&self) -> bool {
         self.annotations.contains_key("vnd.docker.reference.type")
     }
 }
@@ -189,10 +193,7 @@ pub struct Index {
 impl Index {
     /// The entry for `platform`; its descriptor may point to another index.
     pub fn choose(&self, platform: &Platform) -> Result<&Descriptor> {
-        let usable = |d: &&Descriptor| {
-            !d.is_attestation()
-                && (d.is_index() || matches!(d.media_type.as_str(), OCI_MANIFEST | DOCKER_MANIFEST))
-        };
+        let usable = |d: &&Descriptor| !d.is_attestation() && (d.is_index() || d.is_manifest());
         let entries: Vec<&Descriptor> = self.manifests.iter().filter(usable).collect();
         let chosen = platform.choose(entries.iter().map(|d| d.platform.as_ref()));
         chosen.map(|i| entries[i]).ok_or_else(|| {

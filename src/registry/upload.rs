@@ -13,7 +13,9 @@ use crate::config::Source;
 use crate::error::{Context, Error, Result};
 use crate::image::{Descriptor, Digest};
 use reqwest::blocking::Body;
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
+use reqwest::header::{
+    ACCEPT, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE,
+};
 use reqwest::{Method, StatusCode, Url};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -222,6 +224,31 @@ impl Uploader {
             ..Call::get(url)
         };
         self.session.send(call, &self.scope).map(drop)
+    }
+
+    /// Whether the repository has a manifest or index.
+    pub fn has_manifest(&self, descriptor: &Descriptor) -> Result<bool> {
+        let kind = HeaderValue::from_str(&descriptor.media_type).map_err(|_| {
+            let media_type = &descriptor.media_type;
+            Error::invalid(format!("media type {media_type:?} is no header"))
+        })?;
+        let ask = || {
+            let call = Call {
+                method: Method::HEAD,
+                headers: HeaderMap::from_iter([(ACCEPT, kind.clone())]),
+                ..Call::get(
+                    self.session
+                        .url_of(&format!("manifests/{}", descriptor.digest))?,
+                )
+            };
+            match self.session.send(call, &self.scope) {
+                Ok(_) => Ok(true),
+                Err(f) if f.status == Some(StatusCode::NOT_FOUND) => Ok(false),
+                Err(f) => Err(f),
+            }
+        };
+        let has = self.session.retrying(Watch::nobody(), ask);
+        has.map_err(|failure| failure.error)
     }
 
     /// Puts a manifest or index under a tag or its digest.

@@ -23,9 +23,9 @@ const PARTIAL_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// File names of everything that is referred to.
 #[derive(Default)]
-struct Used {
-    blobs: HashSet<PathBuf>,
-    layers: HashSet<PathBuf>,
+pub(super) struct Used {
+    pub blobs: HashSet<PathBuf>,
+    pub layers: HashSet<PathBuf>,
 }
 
 impl Store {
@@ -107,6 +107,9 @@ impl Store {
         for digest in &image.entries {
             self.use_document(digest, &mut used)?;
         }
+        for (_, origin) in &image.origins {
+            self.use_index(origin, &mut used)?;
+        }
         let names = image.digests.iter().filter_map(Reference::digest);
         used.blobs.extend(names.map(|index| self.blob_path(index)));
         used.blobs.extend(used.layers);
@@ -117,8 +120,9 @@ impl Store {
         let mut used = Used::default();
         // What it was pulled as: last, because it may be the manifest itself,
         // and what is noted already is not looked into.
-        let mut pulled_as = Vec::new();
+        let (mut pulled_as, mut origins) = (Vec::new(), Vec::new());
         for entry in &self.read_index()?.manifests {
+            origins.extend(entry.origin());
             let named = entry.name().and_then(|name| name.digest().cloned());
             pulled_as.extend(named.map(|index| self.blob_path(&index)));
             if let Some(digest) = entry.digest() {
@@ -126,6 +130,9 @@ impl Store {
             }
         }
         used.blobs.extend(pulled_as);
+        for origin in &origins {
+            self.use_index(origin, &mut used)?;
+        }
         for layer in self
             .kept_steps()?
             .into_iter()
@@ -170,7 +177,7 @@ impl Store {
         Ok(())
     }
 
-    fn read_if_there(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+    pub(super) fn read_if_there(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
         match self.read_blob(digest, MAX_DOCUMENT) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == Kind::NotFound => Ok(None),

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::index::{Entry, Facts, Index};
+use super::whole::Origin;
 use crate::error::{Error, Result};
 use crate::image::config::ImageConfig;
 use crate::image::digest::Digest;
@@ -30,6 +31,8 @@ pub struct Image {
     /// What its entries in the index point at: its manifest, or an index that
     /// another tool has stored.
     pub(super) entries: Vec<Digest>,
+    /// The indexes that it is of, by the name it has from there.
+    pub(super) origins: Vec<(Option<Reference>, Origin)>,
 }
 
 impl Image {
@@ -43,6 +46,7 @@ impl Image {
             created: facts.created,
             tagged: None,
             entries: Vec::new(),
+            origins: Vec::new(),
         }
     }
 }
@@ -89,13 +93,11 @@ impl Store {
         pulled_as: Option<&Digest>,
     ) -> Result<Image> {
         let facts = self.check_complete(manifest)?;
-        let mut entry = Entry::new(
-            &manifest.media_type,
-            &manifest.digest,
-            manifest.size,
-            &facts,
-        );
-        entry.set_tagged(time::now());
+        let mut entry = entry_of(manifest, &facts);
+        if let Some(index) = pulled_as.filter(|digest| **digest != manifest.digest) {
+            let (index, whole) = (index.clone(), false);
+            entry.set_origin(Some(&Origin { index, whole }));
+        }
         let image = self.edit_index(|index| {
             if let Some(digest) = name.digest().or(pulled_as) {
                 index.set(&name.with_digest(digest.clone()), entry.clone());
@@ -112,7 +114,9 @@ impl Store {
     pub fn tag(&self, image: &Image, name: &Reference) -> Result<()> {
         self.edit_index(|index| {
             let is_its = |e: &&Entry| e.digest().is_some_and(|d| image.entries.contains(&d));
-            let found = index.manifests.iter().find(is_its);
+            let of_index = |e: &&Entry| is_its(e) && e.origin().is_some();
+            let mut all = index.manifests.iter();
+            let found = all.clone().find(of_index).or_else(|| all.find(is_its));
             let mut entry = found.cloned().ok_or_else(|| no_such_image(name))?;
             entry.set_tagged(time::now());
             index.set(name, entry);
@@ -168,7 +172,11 @@ impl Store {
             }
             let image = &mut images[at];
             image.entries.extend(entry.digest());
-            match entry.name() {
+            let name = entry.name();
+            if let Some(origin) = entry.origin() {
+                image.origins.push((name.clone(), origin));
+            }
+            match name {
                 Some(name) if name.digest().is_some() => image.digests.push(name),
                 Some(name) => image.names.push(name),
                 None => {}
@@ -221,6 +229,19 @@ impl Store {
         };
         Some((descriptor, facts))
     }
+}
+
+/// An entry without a name, given now.
+pub(super) fn entry_of(manifest: &Descriptor, facts: &Facts) -> Entry {
+    let Descriptor {
+        media_type,
+        digest,
+        size,
+        ..
+    } = manifest;
+    let mut entry = Entry::new(media_type, digest, *size, facts);
+    entry.set_tagged(time::now());
+    entry
 }
 
 /// Docker's sentence, with the tag that was assumed.

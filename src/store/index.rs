@@ -5,6 +5,7 @@
 //! other tools are kept as they are. Changes go through [`Store::edit_index`].
 
 use super::Store;
+use super::whole::Origin;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock;
 use crate::fs::replace::{self, Durability};
@@ -27,6 +28,10 @@ const ID: &str = "wherry.image.id";
 const SIZE: &str = "wherry.image.size";
 const CREATED: &str = "wherry.image.created";
 const TAGGED: &str = "wherry.image.tagged";
+/// The index that the manifest was chosen from.
+const INDEX: &str = "wherry.image.index";
+/// `true`: all that is here of that index belongs to the image.
+const WHOLE: &str = "wherry.image.index.whole";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,6 +109,27 @@ impl Entry {
         self.media_type.clone_from(&manifest.media_type);
         self.digest = manifest.digest.to_string();
         self.size = manifest.size;
+        // No index knows this one.
+        self.set_origin(None);
+    }
+
+    /// What index it is of.
+    pub fn origin(&self) -> Option<Origin> {
+        Some(Origin {
+            index: Digest::parse(self.annotations.get(INDEX)?).ok()?,
+            whole: self.annotations.get(WHOLE).is_some_and(|v| v == "true"),
+        })
+    }
+
+    pub fn set_origin(&mut self, origin: Option<&Origin>) {
+        self.annotations.remove(INDEX);
+        self.annotations.remove(WHOLE);
+        if let Some(Origin { index, whole }) = origin {
+            self.annotations.insert(INDEX.into(), index.to_string());
+            if *whole {
+                self.annotations.insert(WHOLE.into(), "true".into());
+            }
+        }
     }
 
     /// `None` for an untagged image, and for a name that we cannot read.

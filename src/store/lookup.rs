@@ -3,6 +3,7 @@
 
 use super::Store;
 use super::index::{Entry, Facts, Index};
+use super::whole::Origin;
 use crate::error::Result;
 use crate::image::digest::Digest;
 use crate::image::reference::Reference;
@@ -40,6 +41,10 @@ struct Notes<'a> {
     created: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "wherry.image.tagged")]
     tagged: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "wherry.image.index")]
+    index: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "wherry.image.index.whole")]
+    whole: Option<Cow<'a, str>>,
 }
 
 impl Store {
@@ -87,6 +92,12 @@ impl EntryView<'_> {
         entry.set_name(name.ok()?.as_ref());
         if let Some(tagged) = &notes.tagged {
             entry.set_tagged(tagged.clone().into_owned());
+        }
+        if let Some(index) = &notes.index {
+            entry.set_origin(Some(&Origin {
+                index: Digest::parse(index).ok()?,
+                whole: notes.whole.as_deref() == Some("true"),
+            }));
         }
         Some(entry)
     }

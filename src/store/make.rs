@@ -1,14 +1,14 @@
 //! Images made here, of documents and layers that are in the store already.
 
 use super::Store;
-use super::image::Image;
+use super::image::{Image, entry_of};
 use super::index::Entry;
+use super::whole::Origin;
 use crate::error::{Error, Result};
 use crate::image::digest::Digest;
 use crate::image::draft::{self, Draft};
 use crate::image::manifest::{Descriptor, OCI_MANIFEST};
 use crate::image::reference::Reference;
-use crate::text::time;
 use std::collections::HashMap;
 
 impl Store {
@@ -25,21 +25,26 @@ impl Store {
     /// Makes an image visible, durably, as [`Store::add_image`] does, with a
     /// name or without. What it was called before stays.
     pub fn add_made(&self, name: Option<&Reference>, manifest: &Descriptor) -> Result<Image> {
-        if let Some(name) = name {
-            return self.add_image(name, manifest, None);
-        }
+        self.add_of(name, manifest, None)
+    }
+
+    /// The same for a manifest of an index, all of which that is in the store
+    /// belongs to the image.
+    pub fn add_of(
+        &self,
+        name: Option<&Reference>,
+        manifest: &Descriptor,
+        origin: Option<&Origin>,
+    ) -> Result<Image> {
         let facts = self.check_complete(manifest)?;
-        let mut entry = Entry::new(
-            &manifest.media_type,
-            &manifest.digest,
-            manifest.size,
-            &facts,
-        );
-        entry.set_tagged(time::now());
+        let mut entry = entry_of(manifest, &facts);
+        entry.set_origin(origin);
         let image = self.edit_index(|index| {
             let known = |e: &Entry| e.digest().as_ref() == Some(&manifest.digest);
-            if !index.manifests.iter().any(known) {
-                index.manifests.push(entry);
+            match name {
+                Some(name) => index.set(name, entry),
+                None if index.manifests.iter().any(known) => {}
+                None => index.manifests.push(entry),
             }
             Ok(self.group(index).into_iter().find(|i| i.id == facts.id))
         })?;

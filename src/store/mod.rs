@@ -22,6 +22,7 @@ mod remove;
 mod staging;
 mod steps;
 pub mod unpack;
+mod whole;
 
 pub use blob::{BlobWriter, NewBlob};
 pub use filter::Filters;
@@ -31,6 +32,7 @@ pub use merged::{Listing, Merged, Node, Place};
 pub use new_layer::{NewLayer, Source};
 pub use remove::{Removal, Use};
 pub use steps::{CachedStep, Kept, StepLayer};
+pub use whole::{Origin, Part};
 
 use crate::error::{Context, Result};
 use crate::fs::lock::{self, Lock};

@@ -1,5 +1,5 @@
 //! Pushes an image: what the registry does not have of its blobs, side by side,
-//! then its manifest. Blobs go as they are, so digests stay; nothing is packed but
+//! then its manifest, and the index that this is of. Blobs go as they are, so digests stay; nothing is packed but
 //! what was made here in haste.
 
 use super::ship::ship;
@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::{Descriptor, Digest, Platform, Reference};
 use crate::output::progress::{Phase, Progress};
 use crate::registry::{Options, Sent, Uploader, Watch};
-use crate::store::{Image, Store};
+use crate::store::{Image, Part, Store};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,9 +22,11 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct Pushed {
     pub name: Reference,
-    /// Of the manifest, and its bytes.
+    /// Of the manifest or index, and its bytes.
     pub digest: Digest,
     pub size: u64,
+    /// The index that the manifest is of, not all of which is here or there.
+    pub left_out: Option<Digest>,
     /// It was packed anew, and there is something to collect.
     pub repacked: bool,
 }
@@ -59,62 +61,105 @@ impl<'a> Push<'a> {
         })
     }
 
-    /// Pushes one image under its name. `platform`: it has to be for that.
+    /// Pushes one image under its name: the index that it is of, where the
+    /// registry will then have all of that, else its manifest alone. `platform`:
+    /// the manifest for that.
     pub fn image(&self, name: &Reference, platform: Option<&Platform>) -> Result<Pushed> {
         let _lease = self.store.lease()?;
         let image = self.store.resolve(&name.canonical())?;
-        self.check_platform(name, &image, platform)?;
-        let shipped = ship(self.store, &image, self.progress)?;
-        let repacked = shipped.is_some();
-        let image = shipped.unwrap_or(image);
-        let manifest = self.store.manifest(&image)?;
-        let mut blobs: Vec<Descriptor> = Vec::new();
-        for blob in manifest.layers.into_iter().chain([manifest.config]) {
-            if !blobs.iter().any(|known| known.digest == blob.digest) {
-                blobs.push(blob);
+        let image = match platform {
+            None => image,
+            Some(wanted) => {
+                let found = self.store.variant(&image, wanted)?;
+                found.ok_or_else(|| self.other_platform(name, &image, wanted))?
             }
-        }
-        self.blobs(&blobs)?;
-        let Descriptor {
-            digest,
-            media_type,
-            size,
-            ..
-        } = &image.manifest;
-        let bytes = self.store.read_blob(digest, *size)?;
-        let under = match (name.tag(), name.digest()) {
-            (Some(tag), _) => tag,
-            (None, Some(digest)) => digest.as_str(),
-            (None, None) => "latest",
         };
-        self.uploader.manifest(under, &bytes, media_type)?;
-        self.store.tag(&image, &name.with_digest(digest.clone()))?;
+        let index = self.store.index_of(&image, Some(name));
+        let mut left_out = None;
+        if let Some((origin, index)) = index.filter(|_| platform.is_none()) {
+            let parts = self.store.parts(&origin.index)?;
+            if self.is_complete(&parts)? {
+                return self.index(name, index, &parts);
+            }
+            left_out = Some(index.digest);
+        }
+        self.manifest(name, &image, left_out)
+    }
+
+    fn manifest(
+        &self,
+        name: &Reference,
+        image: &Image,
+        left_out: Option<Digest>,
+    ) -> Result<Pushed> {
+        let shipped = ship(self.store, image, self.progress)?;
+        let repacked = shipped.is_some();
+        let image = shipped.as_ref().unwrap_or(image);
+        let manifest = self.store.manifest(image)?;
+        let blobs = manifest.layers.into_iter().chain([manifest.config]);
+        self.blobs(&each_once(blobs))?;
+        self.document(under(name), &image.manifest)?;
+        self.keep(image, name, &image.manifest.digest)?;
         Ok(Pushed {
             name: name.clone(),
-            digest: digest.clone(),
-            size: *size,
+            digest: image.manifest.digest.clone(),
+            size: image.manifest.size,
+            left_out,
             repacked,
         })
     }
 
-    fn check_platform(
-        &self,
-        name: &Reference,
-        image: &Image,
-        platform: Option<&Platform>,
-    ) -> Result<()> {
-        let Some(wanted) = platform else {
-            return Ok(());
-        };
-        let actual = self.store.config(image)?.platform;
-        if *wanted == actual {
-            return Ok(());
+    /// Whether the registry has all that is not here.
+    fn is_complete(&self, parts: &[Part]) -> Result<bool> {
+        for part in parts.iter().filter(|part| !part.here) {
+            if !self.uploader.has_manifest(&part.descriptor)? {
+                return Ok(false);
+            }
         }
-        Err(Error::not_found(format!(
+        Ok(true)
+    }
+
+    fn index(&self, name: &Reference, index: Descriptor, parts: &[Part]) -> Result<Pushed> {
+        let here = || parts.iter().filter(|part| part.here);
+        self.blobs(&each_once(here().flat_map(|part| part.blobs.clone())))?;
+        for part in here() {
+            self.document(part.descriptor.digest.as_str(), &part.descriptor)?;
+        }
+        self.document(under(name), &index)?;
+        let image = self.store.resolve(&name.canonical())?;
+        self.keep(&image, name, &index.digest)?;
+        Ok(Pushed {
+            name: name.clone(),
+            digest: index.digest,
+            size: index.size,
+            left_out: None,
+            repacked: false,
+        })
+    }
+
+    fn document(&self, under: &str, document: &Descriptor) -> Result<()> {
+        let bytes = self.store.read_blob(&document.digest, document.size)?;
+        self.uploader.manifest(under, &bytes, &document.media_type)
+    }
+
+    /// The registry has it under this digest from now on.
+    fn keep(&self, image: &Image, name: &Reference, digest: &Digest) -> Result<()> {
+        // One that is here for its platform alone has no entry.
+        match self.store.by_id(&image.id)? {
+            Some(_) => self.store.tag(image, &name.with_digest(digest.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn other_platform(&self, name: &Reference, image: &Image, wanted: &Platform) -> Error {
+        let error = Error::not_found(format!(
             "image with reference {} was found but does not provide the specified platform ({wanted})",
             name.familiar()
-        ))
-        .hint(format!("it is for {actual}")))
+        ));
+        match self.store.config(image) {
+            Ok(config) => error.hint(format!("it is for {}", config.platform)),
+            Err(e) => e,
+        }
     }
 
     fn blobs(&self, blobs: &[Descriptor]) -> Result<()> {
@@ -207,6 +252,24 @@ impl<'a> Push<'a> {
         );
         Ok(())
     }
+}
+
+fn under(name: &Reference) -> &str {
+    match (name.tag(), name.digest()) {
+        (Some(tag), _) => tag,
+        (None, Some(digest)) => digest.as_str(),
+        (None, None) => "latest",
+    }
+}
+
+fn each_once(all: impl Iterator<Item = Descriptor>) -> Vec<Descriptor> {
+    let mut blobs: Vec<Descriptor> = Vec::new();
+    for blob in all {
+        if !blobs.iter().any(|known| known.digest == blob.digest) {
+            blobs.push(blob);
+        }
+    }
+    blobs
 }
 
 /// Which blobs of our images came from, or went to, another repository of the

@@ -11,7 +11,7 @@ use crate::image::manifest::{Descriptor, OCI_INDEX};
 use crate::image::{Digest, Platform, Reference};
 use crate::output::progress::{Phase, Progress};
 use crate::store::pack::{DIRECTORY, Header, REGULAR, unwritten, write_end, write_padding};
-use crate::store::{Image, Store};
+use crate::store::{Image, Origin, Store};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -20,12 +20,18 @@ use std::io::{Read, Write};
 pub struct Selected {
     image: Image,
     tags: Vec<Reference>,
+    /// The index that it is of, when all of that is kept.
+    index: Option<Descriptor>,
 }
 
 impl Selected {
     /// An image that need not have any of these tags in the store.
     pub fn new(image: Image, tags: Vec<Reference>) -> Self {
-        Self { image, tags }
+        Self {
+            image,
+            tags,
+            index: None,
+        }
     }
 }
 
@@ -36,27 +42,51 @@ pub fn select(store: &Store, names: &[String], platforms: &[Platform]) -> Result
     let mut selected: Vec<Selected> = Vec::new();
     for name in names {
         for (image, tag) in named(store, name)? {
-            if !platforms.is_empty() {
-                let actual = store.config(&image)?.platform;
-                if !platforms.contains(&actual) {
-                    let wanted: Vec<String> = platforms.iter().map(Platform::to_string).collect();
-                    return Err(Error::not_found(format!(
-                        "image with reference {name} was found but does not provide the specified platform ({})",
-                        wanted.join(", ")
-                    ))
-                    .hint(format!("it is for {actual}")));
+            let whole = |(origin, index): (Origin, Descriptor)| origin.whole.then_some(index);
+            let (images, index) = match platforms.is_empty() {
+                true => {
+                    let index = store.index_of(&image, tag.as_ref()).and_then(whole);
+                    (vec![image], index)
                 }
-            }
-            match selected.iter_mut().find(|s| s.image.id == image.id) {
-                Some(known) => known.tags.extend(tag.filter(|t| !known.tags.contains(t))),
-                None => selected.push(Selected {
-                    image,
-                    tags: tag.into_iter().collect(),
-                }),
+                false => (of_platforms(store, name, &image, platforms)?, None),
+            };
+            for image in images {
+                match selected.iter_mut().find(|s| s.image.id == image.id) {
+                    Some(known) => known
+                        .tags
+                        .extend(tag.clone().filter(|t| !known.tags.contains(t))),
+                    None => selected.push(Selected {
+                        image,
+                        tags: tag.clone().into_iter().collect(),
+                        index: index.clone(),
+                    }),
+                }
             }
         }
     }
     Ok(selected)
+}
+
+/// The image for each of these, as far as it is there for one of them at least.
+fn of_platforms(
+    store: &Store,
+    name: &str,
+    image: &Image,
+    platforms: &[Platform],
+) -> Result<Vec<Image>> {
+    let mut found = Vec::new();
+    for wanted in platforms {
+        found.extend(store.variant(image, wanted)?);
+    }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let wanted: Vec<String> = platforms.iter().map(Platform::to_string).collect();
+    Err(Error::not_found(format!(
+        "image with reference {name} was found but does not provide the specified platform ({})",
+        wanted.join(", ")
+    ))
+    .hint(format!("it is for {}", store.config(image)?.platform)))
 }
 
 fn named(store: &Store, name: &str) -> Result<Vec<(Image, Option<Reference>)>> {
@@ -98,11 +128,15 @@ pub fn save(
 ) -> Result<bool> {
     let _lease = store.lease()?;
     let (mut shipped, mut repacked) = (Vec::new(), false);
-    for Selected { image, tags } in selected {
+    for Selected { image, tags, index } in selected {
         let anew = ship(store, image, progress)?;
         repacked |= anew.is_some();
-        let (image, tags) = (anew.unwrap_or_else(|| image.clone()), tags.clone());
-        shipped.push(Selected { image, tags });
+        shipped.push(Selected {
+            // What is packed anew is in no index.
+            index: index.clone().filter(|_| anew.is_none()),
+            image: anew.unwrap_or_else(|| image.clone()),
+            tags: tags.clone(),
+        });
     }
     let selected = &shipped;
     let mut archive = Archive {
@@ -117,6 +151,13 @@ pub fn save(
         let (config, manifest) = (store.config(image)?, store.manifest(image)?);
         let own = [&image.manifest, &manifest.config];
         archive.need(own.into_iter().chain(&manifest.layers));
+        if let Some(index) = &selected.index {
+            archive.need([index].into_iter());
+            let parts = store.parts(&index.digest)?;
+            for part in parts.iter().filter(|part| part.here) {
+                archive.need([&part.descriptor].into_iter().chain(&part.blobs));
+            }
+        }
         index.extend(entries(selected, &config.platform));
         let layers = manifest.layers.iter().map(|l| place(&l.digest));
         let sources = config.diff_ids.iter().zip(&manifest.layers);
@@ -156,15 +197,14 @@ pub fn save(
 /// The image's entries in the archive's index, one for each tag.
 fn entries(selected: &Selected, platform: &Platform) -> Vec<Value> {
     let manifest = &selected.image.manifest;
+    let of = selected.index.as_ref().unwrap_or(manifest);
     let entry = |annotations: Option<Value>| {
-        let mut entry = json!({
-            "mediaType": manifest.media_type,
-            "digest": manifest.digest,
-            "size": manifest.size,
-            "platform": {"architecture": platform.architecture, "os": platform.os},
-        });
-        if let Some(variant) = &platform.variant {
-            entry["platform"]["variant"] = json!(variant);
+        let mut entry = json!({"mediaType": of.media_type, "digest": of.digest, "size": of.size});
+        if selected.index.is_none() {
+            entry["platform"] = json!({"architecture": platform.architecture, "os": platform.os});
+            if let Some(variant) = &platform.variant {
+                entry["platform"]["variant"] = json!(variant);
+            }
         }
         if let Some(annotations) = annotations {
             entry["annotations"] = annotations;

@@ -7,6 +7,7 @@ mod made;
 mod moved;
 mod pushed;
 mod signed;
+mod whole;
 
 use super::support::env::{Env, run};
 

@@ -77,6 +77,12 @@ impl Verb for PushArgs {
                 stdout::line(&name.canonical())?;
                 continue;
             }
+            if let Some(index) = pushed.left_out {
+                front.warn(&format!(
+                    "not all of the index {index} is here: the available single-platform image was pushed, {}",
+                    pushed.digest
+                ));
+            }
             let tag = name.tag().unwrap_or_default();
             stdout::line(&format!(
                 "{tag}: digest: {} size: {}",

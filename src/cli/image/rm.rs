@@ -3,7 +3,7 @@
 use crate::cli::{Front, Verb, show, stdout};
 use crate::container::images;
 use crate::engine::Engine;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::Platform;
 use crate::store::Removal;
 
@@ -51,7 +51,13 @@ impl Verb for RmArgs {
 impl RmArgs {
     fn remove(&self, engine: &Engine, name: &str) -> Result<Vec<Removal>> {
         if !self.platform.is_empty() {
-            images::find(engine, name, &self.platform)?;
+            let found = images::find(engine, name, &self.platform)?;
+            if found.id != engine.store()?.resolve(name)?.id {
+                return Err(Error::unsupported(format!(
+                    "--platform is not supported for one of the other platforms that {name} is kept for"
+                ))
+                .hint("without --platform all of them are removed"));
+            }
         }
         images::remove(engine, name, self.force)
     }

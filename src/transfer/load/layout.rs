@@ -9,6 +9,7 @@ use crate::image::{
 };
 use crate::store::Store;
 use serde::Deserialize;
+use std::collections::HashSet;
 
 /// How many indexes may point to each other before it is a loop.
 const MOST_INDEXES: usize = 3;
@@ -92,12 +93,18 @@ impl Layout<'_> {
                         .map_err(|e| e.within(format!("invalid tag \"{}\"", tag.escape_debug())))
                 })
                 .collect::<Result<_>>()?;
+            let found = self.manifest_of(&Digest::of(&config));
+            let (manifest, index) = match found {
+                Some((bytes, manifest, entry)) => (Some((bytes, manifest)), self.of_index(&entry)?),
+                None => (None, None),
+            };
             out.push(Item {
                 shown: tags.first().map_or(item.config, Reference::familiar),
                 layers: layers.collect::<Result<_>>()?,
-                manifest: self.manifest_of(&Digest::of(&config)),
+                manifest,
                 config,
                 tags,
+                index,
             });
         }
         Ok(out)
@@ -107,22 +114,59 @@ impl Layout<'_> {
         self.platforms.is_empty() || self.platforms.iter().any(|wanted| wanted.runs(platform))
     }
 
-    /// A manifest of the layout over this config.
-    fn manifest_of(&self, config: &Digest) -> Option<(Vec<u8>, Manifest)> {
-        let mut waiting: Vec<Descriptor> = self.index.as_ref()?.manifests.clone();
+    /// A manifest of the layout over this config, and the layout's entry that
+    /// leads to it.
+    fn manifest_of(&self, config: &Digest) -> Option<(Vec<u8>, Manifest, Descriptor)> {
+        let entries = self.index.as_ref()?.manifests.iter();
+        let mut waiting: Vec<_> = entries.map(|entry| (entry.clone(), entry)).collect();
         for _ in 0..10_000 {
-            let descriptor = waiting.pop()?;
+            let (descriptor, entry) = waiting.pop()?;
             match self.document(&descriptor) {
                 Ok((bytes, Document::Manifest(manifest)))
                     if manifest.config.digest == *config && manifest.ensure_image().is_ok() =>
                 {
-                    return Some((bytes, manifest));
+                    return Some((bytes, manifest, entry.clone()));
                 }
-                Ok((_, Document::Index(index))) => waiting.extend(index.manifests),
+                Ok((_, Document::Index(index))) => {
+                    waiting.extend(index.manifests.into_iter().map(|below| (below, entry)));
+                }
                 _ => {}
             }
         }
         None
+    }
+
+    /// When `entry` is an index: that, and all documents that the archive has of
+    /// it. Nothing when one platform was asked for.
+    fn of_index(&self, entry: &Descriptor) -> Result<Option<Vec<Content>>> {
+        if !self.platforms.is_empty() || !entry.is_index() {
+            return Ok(None);
+        }
+        let (mut found, mut waiting) = (Vec::new(), vec![entry.clone()]);
+        let mut seen = HashSet::new();
+        while let Some(descriptor) = waiting.pop() {
+            let Ok(content) = self.files.blob(&descriptor.digest) else {
+                continue;
+            };
+            if !seen.insert(descriptor.digest.clone()) {
+                continue;
+            }
+            // Layers are in the store by now.
+            if matches!(content, Content::Document(_) | Content::Blob(_)) {
+                found.push(content.clone());
+            }
+            if !descriptor.is_manifest() && !descriptor.is_index() {
+                continue;
+            }
+            match self.document(&descriptor)?.1 {
+                Document::Index(index) => waiting.extend(index.manifests),
+                Document::Manifest(manifest) => {
+                    waiting.extend(manifest.layers);
+                    waiting.push(manifest.config);
+                }
+            }
+        }
+        Ok(Some(found))
     }
 
     fn document(&self, descriptor: &Descriptor) -> Result<(Vec<u8>, Document)> {
@@ -170,8 +214,8 @@ impl Layout<'_> {
         }
     }
 
-    fn image(&self, descriptor: &Descriptor) -> Result<Item> {
-        let mut descriptor = descriptor.clone();
+    fn image(&self, entry: &Descriptor) -> Result<Item> {
+        let mut descriptor = entry.clone();
         for _ in 0..=MOST_INDEXES {
             let (bytes, document) = self.document(&descriptor)?;
             let manifest = match document {
@@ -198,6 +242,7 @@ impl Layout<'_> {
                 layers,
                 tags: Vec::new(),
                 manifest: Some((bytes, manifest)),
+                index: self.of_index(entry)?,
             });
         }
         Err(Error::invalid(format!(

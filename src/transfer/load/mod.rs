@@ -15,7 +15,7 @@ use crate::image::{
     Compression, Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference, draft,
 };
 use crate::output::progress::Progress;
-use crate::store::{Store, unpack};
+use crate::store::{Origin, Store, unpack};
 use files::{Content, Files};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -38,6 +38,8 @@ struct Item {
     tags: Vec<Reference>,
     /// Its own manifest, where it has one.
     manifest: Option<(Vec<u8>, Manifest)>,
+    /// The index that this is of, and whatever else the archive has of it.
+    index: Option<Vec<Content>>,
 }
 
 /// Loads the images of an archive, as root of U; `platforms`: only those of one
@@ -106,9 +108,10 @@ fn add(store: &Store, item: Item) -> Result<Vec<Loaded>> {
         .collect::<Result<_>>()?;
     let id = store.write_blob(&item.config)?;
     let manifest = manifest(store, &item, &layers)?;
+    let origin = origin(store, &item, &manifest)?;
     let before = |name: &Reference| store.resolve(&name.canonical()).ok().map(|image| image.id);
     if item.tags.is_empty() {
-        store.add_made(None, &manifest)?;
+        store.add_of(None, &manifest, origin.as_ref())?;
         return Ok(vec![Loaded {
             id,
             name: None,
@@ -117,7 +120,7 @@ fn add(store: &Store, item: Item) -> Result<Vec<Loaded>> {
     }
     let tag = |name: Reference| {
         let replaced = before(&name).filter(|old| *old != id);
-        store.add_made(Some(&name), &manifest)?;
+        store.add_of(Some(&name), &manifest, origin.as_ref())?;
         Ok(Loaded {
             id: id.clone(),
             name: Some(name),
@@ -125,6 +128,32 @@ fn add(store: &Store, item: Item) -> Result<Vec<Loaded>> {
         })
     };
     item.tags.iter().cloned().map(tag).collect()
+}
+
+/// The index that the image is of, with all that the archive has of it in the
+/// store; `None` when its manifest is not the one that the index names.
+fn origin(store: &Store, item: &Item, manifest: &Descriptor) -> Result<Option<Origin>> {
+    let Some((own, _)) = &item.manifest else {
+        return Ok(None);
+    };
+    let Some((index, rest)) = item.index.as_ref().and_then(|all| all.split_first()) else {
+        return Ok(None);
+    };
+    if !manifest.digest.matches(own) {
+        return Ok(None);
+    }
+    let keep = |content: &Content| match content {
+        Content::Document(bytes) => store.write_blob(bytes),
+        Content::Blob(digest) => Ok(digest.clone()),
+        _ => Err(Error::internal("a document of an index is none")),
+    };
+    for document in rest {
+        keep(document)?;
+    }
+    Ok(Some(Origin {
+        index: keep(index)?,
+        whole: true,
+    }))
 }
 
 /// The archive's own manifest when all of its blobs are here as they are, so
