@@ -7,8 +7,7 @@ use super::{home, read_text};
 use crate::error::{Error, Result};
 use crate::image::{Identity, PublicKey, Reference};
 use base64::Engine;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -106,12 +105,12 @@ enum Requirement {
     InsecureAcceptAnything {},
     Reject {},
     /// By GPG, which is not supported: known, so that it can be refused by name.
-    #[allow(dead_code)]
     SignedBy {
-        key_type: Option<String>,
+        key_type: GpgKeys,
         key_path: Option<String>,
         key_paths: Option<Vec<String>>,
         key_data: Option<String>,
+        #[serde(default, deserialize_with = "given")]
         signed_identity: Option<SignedIdentity>,
     },
     SigstoreSigned {
@@ -119,14 +118,27 @@ enum Requirement {
         key_paths: Option<Vec<PathBuf>>,
         key_data: Option<String>,
         key_datas: Option<Vec<String>>,
-        fulcio: Option<Value>,
-        pki: Option<Value>,
-        rekor_public_key_path: Option<Value>,
-        rekor_public_key_paths: Option<Value>,
-        rekor_public_key_data: Option<Value>,
-        rekor_public_key_datas: Option<Value>,
+        fulcio: Option<IgnoredAny>,
+        pki: Option<IgnoredAny>,
+        rekor_public_key_path: Option<IgnoredAny>,
+        rekor_public_key_paths: Option<IgnoredAny>,
+        rekor_public_key_data: Option<IgnoredAny>,
+        rekor_public_key_datas: Option<IgnoredAny>,
+        #[serde(default, deserialize_with = "given")]
         signed_identity: Option<SignedIdentity>,
     },
+}
+
+/// The only kind that there is.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+enum GpgKeys {
+    #[serde(rename = "GPGKeys")]
+    GpgKeys,
+}
+
+/// It may be missing, but not null.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SignedIdentity>, D::Error> {
+    SignedIdentity::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -247,30 +259,38 @@ fn scopes_of(name: &Reference) -> Vec<String> {
 impl Requirement {
     /// What can be seen without reading keys.
     fn check(&self) -> Result<(), String> {
-        let Self::SigstoreSigned {
-            key_path,
-            key_paths,
-            key_data,
-            key_datas,
-            fulcio,
-            pki,
-            ..
-        } = self
-        else {
-            return Ok(());
+        let (sources, identity) = match self {
+            Self::InsecureAcceptAnything {} | Self::Reject {} => return Ok(()),
+            Self::SignedBy {
+                key_type: GpgKeys::GpgKeys,
+                key_path,
+                key_paths,
+                key_data,
+                signed_identity,
+            } => {
+                let given = [key_path.is_some(), key_paths.is_some(), key_data.is_some()];
+                (given.to_vec(), signed_identity)
+            }
+            Self::SigstoreSigned {
+                key_path,
+                key_paths,
+                key_data,
+                key_datas,
+                fulcio,
+                pki,
+                signed_identity,
+                ..
+            } => {
+                let by_keys = [key_path.is_some(), key_paths.is_some()];
+                let by_data = [key_data.is_some(), key_datas.is_some()];
+                let others = [fulcio.is_some(), pki.is_some()];
+                ([by_keys, by_data, others].concat(), signed_identity)
+            }
         };
-        let given = [
-            key_path.is_some(),
-            key_paths.is_some(),
-            key_data.is_some(),
-            key_datas.is_some(),
-            fulcio.is_some(),
-            pki.is_some(),
-        ];
-        match given.iter().filter(|given| **given).count() {
-            1 => Ok(()),
-            0 => Err("sigstoreSigned has no key".into()),
-            _ => Err("sigstoreSigned has more than one of keyPath, keyPaths, keyData, keyDatas, fulcio and pki".into()),
+        match sources.iter().filter(|given| **given).count() {
+            1 => identity.as_ref().map_or(Ok(()), SignedIdentity::check),
+            0 => Err("a signature is asked for, and no key is named".into()),
+            _ => Err("a signature is asked for with keys in more than one way".into()),
         }
     }
 
@@ -344,7 +364,54 @@ pub fn read_key(path: &Path) -> Result<PublicKey> {
     PublicKey::parse(&text).map_err(|e| e.within(format!("key \"{}\"", path.display())))
 }
 
+/// `HOST[:PORT]`.
+fn is_host(text: &str) -> bool {
+    let (host, port) = text.split_once(':').unwrap_or((text, "0"));
+    let is_label = |label: &str| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !label.is_empty()
+            && label.chars().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    host.split('.').all(is_label) && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
+}
+
 impl SignedIdentity {
+    fn check(&self) -> Result<(), String> {
+        let bare = |text: &str| Reference::parse_written(text).map(|(_, bare)| bare);
+        match self {
+            Self::ExactReference {
+                docker_reference: text,
+            } => match bare(text) {
+                Ok(false) => Ok(()),
+                Ok(true) => Err(format!(
+                    "dockerReference \"{text}\" has neither a tag nor a digest"
+                )),
+                Err(e) => Err(format!("dockerReference \"{text}\": {e}")),
+            },
+            Self::ExactRepository {
+                docker_repository: text,
+            } => bare(text)
+                .map(drop)
+                .map_err(|e| format!("dockerRepository \"{text}\": {e}")),
+            Self::RemapIdentity {
+                prefix,
+                signed_prefix,
+            } => {
+                let is_prefix = |text: &str| is_host(text) || bare(text).is_ok_and(|bare| bare);
+                match [prefix, signed_prefix]
+                    .into_iter()
+                    .find(|text| !is_prefix(text))
+                {
+                    Some(text) => Err(format!("prefix \"{text}\" is not valid")),
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn identity(&self) -> Identity {
         match self.clone() {
             Self::MatchExact {} => Identity::Exact,
@@ -368,7 +435,7 @@ impl SignedIdentity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn parse(value: &Value) -> Result<Policy> {
         Policy::parse("/p".into(), &value.to_string())
@@ -434,10 +501,13 @@ mod tests {
                 r#"{"default":[{"type":"reject"}],"transports":{"docker":{"a":[{"type":"reject"}],"a":[{"type":"reject"}]}}}"#,
                 "is there twice",
             ),
-            (r#"{"default":[{"type":"sigstoreSigned"}]}"#, "has no key"),
+            (
+                r#"{"default":[{"type":"sigstoreSigned"}]}"#,
+                "no key is named",
+            ),
             (
                 r#"{"default":[{"type":"sigstoreSigned","keyPath":"/k","keyData":""}]}"#,
-                "more than one of",
+                "more than one way",
             ),
             (
                 r#"{"default":[{"type":"sigstoreSigned","keyPath":"/k","signedIdentity":{"type":"x"}}]}"#,

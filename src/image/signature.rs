@@ -271,6 +271,7 @@ fn remapped(image: &Reference, prefix: &str, signed_prefix: &str) -> Option<Refe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice::from_ref;
 
     /// Made by `openssl dgst -sha256 -sign` over [`PAYLOAD`], one for each key.
     const KEYS: &str = include_str!("../../tests/golden/signature/keys.txt");
@@ -301,18 +302,18 @@ mod tests {
         let keys = keys();
         assert_eq!(keys.len(), 4);
         for (n, (key, signature)) in keys.iter().enumerate() {
-            let claim = signed(PAYLOAD, signature).claim(&[key.clone()]).unwrap();
+            let claim = signed(PAYLOAD, signature).claim(from_ref(key)).unwrap();
             assert_eq!(claim.reference, "example.org/team/app");
             assert_eq!(claim.manifest.hex(), "ab".repeat(32));
             let (other, _) = &keys[(n + 1) % keys.len()];
-            assert!(signed(PAYLOAD, signature).claim(&[other.clone()]).is_err());
+            assert!(signed(PAYLOAD, signature).claim(from_ref(other)).is_err());
             let both = [other.clone(), key.clone()];
             assert!(signed(PAYLOAD, signature).claim(&both).is_ok());
             let changed = PAYLOAD.replace("team", "evil");
-            assert!(signed(&changed, signature).claim(&[key.clone()]).is_err());
+            assert!(signed(&changed, signature).claim(from_ref(key)).is_err());
             for cut in [0, 1, signature.len() - 1] {
                 let cut = signed(PAYLOAD, &signature[..cut]);
-                assert!(cut.claim(&[key.clone()]).is_err());
+                assert!(cut.claim(from_ref(key)).is_err());
             }
         }
     }

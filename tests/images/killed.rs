@@ -88,7 +88,11 @@ fn nothing_left(env: &Env) {
 }
 
 fn noise() -> Image {
-    let mut bytes = vec![0; 3 << 20];
+    noise_of(3)
+}
+
+fn noise_of(megabytes: usize) -> Image {
+    let mut bytes = vec![0; megabytes << 20];
     getrandom::fill(&mut bytes).unwrap();
     let mut above = Tree::default();
     above.file("noise", bytes, 0o644).owner(7, 8);
@@ -188,6 +192,44 @@ fn load_and_rmi() {
             }
             env.ok(["load", "-qi", path]);
             assert_eq!(run(), "3145728 7");
+        },
+    );
+    nothing_left(&env);
+}
+
+/// What was loaded plain is packed by the first save of it.
+#[test]
+fn save_of_what_is_plain() {
+    let env = Env::new();
+    let layout = noise_of(16).write(&env.path("tmp/layout"), "x");
+    let archive = env.path("tmp/noise.tar");
+    let from = format!("oci:{}", layout.reference());
+    let to = format!("docker-archive:{}:noise:1", archive.display());
+    tool(
+        &env,
+        "skopeo",
+        &["copy", "--insecure-policy", "-q", &from, &to],
+    );
+    let saved = env.path("tmp/saved.tar");
+    let (path, saved) = (archive.to_str().unwrap(), saved.to_str().unwrap());
+    let again = || {
+        if env.wherry(["image", "inspect", "noise:1"]).status == 0 {
+            env.ok(["rmi", "-f", "noise:1"]);
+        }
+        env.ok(["load", "-qi", path]);
+    };
+    again();
+    let first = env.ok(["image", "inspect", "-f", "{{.Id}}", "noise:1"]);
+    rounds(
+        &env,
+        |_| words(&["save", "-o", saved, "noise:1"]),
+        |_| {
+            env.ok(["save", "-o", saved, "noise:1"]);
+            assert_eq!(
+                env.ok(["image", "inspect", "-f", "{{.Id}}", "noise:1"]),
+                first
+            );
+            again();
         },
     );
     nothing_left(&env);

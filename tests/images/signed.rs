@@ -385,6 +385,112 @@ fn a_policy_decides_what_is_pulled() {
     assert_eq!(env.ok(["images", "-q", "--no-trunc"]), layout.id);
 }
 
+/// Which policies are files that can be read, and what they say of one image:
+/// skopeo is the judge.
+#[test]
+fn policies_mean_what_they_mean_to_skopeo() {
+    let (env, registry) = (Env::new(), Registry::plain());
+    let host = registry.host();
+    insecure(&env, &host);
+    registry.push(&env, &Image::busybox(), "team/app:1");
+    let name = format!("{host}/team/app:1");
+    let (any, no) = (
+        r#"[{"type":"insecureAcceptAnything"}]"#,
+        r#"[{"type":"reject"}]"#,
+    );
+    let scoped = |scopes: &str| format!(r#"{{"default":{no},"transports":{{"docker":{scopes}}}}}"#);
+    let taken = |scope: &str| scoped(&format!(r#"{{"{scope}":{any}}}"#));
+    let elsewhere =
+        |what: &str| format!(r#"{{"default":{any},"transports":{{"docker":{{"x/y":{what}}}}}}}"#);
+    let mut policies = vec![
+        format!(r#"{{"default":{any}}}"#),
+        format!(r#"{{"default":{no}}}"#),
+        "{}".into(),
+        "[]".into(),
+        String::new(),
+        format!(r#"{{"default":{any}}} x"#),
+        r#"{"default":[]}"#.into(),
+        r#"{"default":[{}]}"#.into(),
+        r#"{"default":[{"type":"insecureAcceptAnything","x":1}]}"#.into(),
+        r#"{"default":[{"type":"reject","type":"insecureAcceptAnything"}]}"#.into(),
+        format!(r#"{{"default":{any},"default":{any}}}"#),
+        format!(r#"{{"default":{any},"x":1}}"#),
+        format!(r#"{{"default":{any},"transports":{{}}}}"#),
+        scoped(&format!(r#"{{"{host}":{any},"{host}":{any}}}"#)),
+        scoped(&format!(r#"{{"*.0.0.1":{any},"{host}":{no}}}"#)),
+        scoped(&format!(
+            r#"{{"{host}":[{{"type":"insecureAcceptAnything"}},{{"type":"reject"}}]}}"#
+        )),
+        elsewhere("[]"),
+        elsewhere(r#"[{"type":"signedBy"}]"#),
+        elsewhere(r#"[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k"}]"#),
+        elsewhere(r#"[{"type":"signedBy","keyType":"foo","keyPath":"/k"}]"#),
+        elsewhere(r#"[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","keyData":"AA=="}]"#),
+    ];
+    for scope in [
+        "",
+        "/team",
+        "/tea",
+        "/team/app",
+        "/team/app:1",
+        "/team/app:2",
+        "/",
+    ] {
+        policies.push(taken(&format!("{host}{scope}")));
+    }
+    for scope in ["", "127.0.0.1", "*.0.0.1", "*.0.1", "*.1"] {
+        policies.push(taken(scope));
+    }
+    for identity in [
+        r#"{"type":"matchExact"}"#,
+        r#"{"type":"matchExact","x":1}"#,
+        r#"{"type":"exactReference"}"#,
+        r#"{"type":"exactReference","dockerReference":"a.b/c"}"#,
+        r#"{"type":"exactReference","dockerReference":"a.b/c:1"}"#,
+        r#"{"type":"exactReference","dockerReference":"A B"}"#,
+        r#"{"type":"exactRepository","dockerRepository":"a.b/c"}"#,
+        r#"{"type":"exactRepository","dockerRepository":"A!"}"#,
+        r#"{"type":"remapIdentity","prefix":"a.b:5/c","signedPrefix":"d.e"}"#,
+        r#"{"type":"remapIdentity","prefix":"","signedPrefix":"d.e"}"#,
+        r#"{"type":"remapIdentity","prefix":"a.b/c:1","signedPrefix":"d.e"}"#,
+        r#"{"type":"remapIdentity","prefix":"a.b/c/","signedPrefix":"d.e"}"#,
+        r#"{"type":"remapIdentity","prefix":"busybox","signedPrefix":"a.b/C"}"#,
+        "{}",
+        "null",
+    ] {
+        policies.push(elsewhere(&format!(
+            r#"[{{"type":"sigstoreSigned","keyPath":"/k","signedIdentity":{identity}}}]"#
+        )));
+    }
+    let file = env.path("policy.json");
+    for text in policies {
+        std::fs::write(&file, &text).unwrap();
+        let out = env.path("tmp/out");
+        let mut skopeo = env.command("skopeo");
+        skopeo
+            .arg("--policy")
+            .arg(&file)
+            .args(["copy", "-q", "--src-tls-verify=false"]);
+        skopeo
+            .arg(format!("docker://{name}"))
+            .arg(format!("dir:{}", out.display()));
+        let judged = run(skopeo, b"", 60);
+        let _ = std::fs::remove_dir_all(&out);
+        let dir = env.path("home/.config/containers");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("policy.json"), &text).unwrap();
+        let pulled = env.wherry(["pull", "-q", &name]);
+        assert_eq!(
+            pulled.status == 0,
+            judged.status == 0,
+            "{text}\n{judged:?}\n{pulled:?}"
+        );
+        if pulled.status == 0 {
+            env.ok(["rmi", &name]);
+        }
+    }
+}
+
 #[test]
 fn a_signed_index_vouches_for_its_images() {
     let (env, registry) = (Env::new(), Registry::plain());
