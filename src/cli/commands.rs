@@ -34,6 +34,7 @@ use super::image::ls::LsArgs as ImageLsArgs;
 use super::image::prune::PruneArgs as ImagePruneArgs;
 use super::image::pull::PullArgs;
 use super::image::push::PushArgs;
+use super::image::referrers::ReferrersArgs;
 use super::image::rm::RmArgs as ImageRmArgs;
 use super::image::save::SaveArgs;
 use super::image::tag::TagArgs;
@@ -292,6 +293,11 @@ pub static COMMANDS: &[Entry] = &[
         &["image save", "save"],
         &["IMAGE [IMAGE...]"],
         "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    ),
+    Entry::of::<ReferrersArgs>(
+        &["image referrers"],
+        &["IMAGE"],
+        "List what a registry has about an image: signatures, SBOMs",
     ),
     Entry::of::<VerifyArgs>(
         &["image verify"],

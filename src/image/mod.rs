@@ -8,6 +8,7 @@ pub mod draft;
 pub mod manifest;
 pub mod platform;
 pub mod reference;
+pub mod referrer;
 pub mod signature;
 
 pub use config::ImageConfig;
@@ -16,4 +17,5 @@ pub use draft::{Draft, HistoryStep};
 pub use manifest::{Compression, Descriptor, Document, Index, Manifest};
 pub use platform::Platform;
 pub use reference::Reference;
+pub use referrer::Referrer;
 pub use signature::{Identity, PublicKey, Signature};

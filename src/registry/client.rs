@@ -121,7 +121,10 @@ impl Client {
     }
 
     /// Asks the sources in turn; the last one's failure is the one told.
-    fn first<T>(&self, ask: impl Fn(&Session) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) fn first<T>(
+        &self,
+        ask: impl Fn(&Session) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let mut failed = None;
         for (index, session) in self.sessions.iter().enumerate() {
             match ask(session) {

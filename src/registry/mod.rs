@@ -9,6 +9,7 @@
 //!   upload   blobs and manifests into a repository
 //!   login    whether a user name and password are right
 //!   search   repositories by a word
+//!   referrers  what is about a manifest
 //!   session  one source: login, retries, statuses to errors
 //!     auth     challenges and tokens
 //!     wire     one request with its redirects: where credentials may go
@@ -24,6 +25,7 @@ mod client;
 mod failure;
 mod fetch;
 mod login;
+mod referrers;
 mod resolve;
 mod retry;
 mod search;

@@ -6,6 +6,7 @@ pub mod load;
 pub mod manifests;
 pub mod pull;
 pub mod push;
+pub mod referrers;
 mod report;
 pub mod save;
 pub mod ship;

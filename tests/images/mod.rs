@@ -6,6 +6,7 @@ mod listed;
 mod made;
 mod moved;
 mod pushed;
+mod referred;
 mod signed;
 mod whole;
 

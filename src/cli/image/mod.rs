@@ -7,6 +7,7 @@ pub mod ls;
 pub mod prune;
 pub mod pull;
 pub mod push;
+pub mod referrers;
 pub mod rm;
 pub mod save;
 pub mod tag;
