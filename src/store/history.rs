@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::image::digest::Digest;
 use crate::text::time;
 use jiff::Timestamp;
+use oci_spec::image as oci;
 
 /// A step; its image is only known for the last one, which is the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,43 @@ pub struct Step {
     pub comment: String,
 }
 
+/// A layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerUse {
+    pub diff_id: Digest,
+    /// What made it; empty when the image does not say.
+    pub created_by: String,
+    /// Bytes of its files.
+    pub size: u64,
+    /// Bytes of its blob.
+    pub packed: u64,
+}
+
 impl Store {
+    /// The layers, the lowest one first. A history of fewer steps is that of the
+    /// uppermost ones: images are built on others that have none.
+    pub fn layers(&self, image: &Image) -> Result<Vec<LayerUse>> {
+        let (config, manifest) = (self.config(image)?, self.manifest(image)?);
+        let made = |step: &&oci::History| step.empty_layer() != Some(true);
+        let steps: Vec<&oci::History> =
+            config.oci.history().iter().flatten().filter(made).collect();
+        let untold = config.diff_ids.len().checked_sub(steps.len());
+        let layers = config.diff_ids.iter().zip(&manifest.layers).enumerate();
+        layers
+            .map(|(place, (diff_id, blob))| {
+                let step = untold.and_then(|untold| steps.get(place.checked_sub(untold)?));
+                Ok(LayerUse {
+                    diff_id: diff_id.clone(),
+                    created_by: step
+                        .and_then(|s| s.created_by().clone())
+                        .unwrap_or_default(),
+                    size: self.layer_size(diff_id)?,
+                    packed: blob.size,
+                })
+            })
+            .collect()
+    }
+
     /// The steps, the last one first.
     pub fn history(&self, image: &Image) -> Result<Vec<Step>> {
         let config = self.config(image)?;

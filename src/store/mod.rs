@@ -26,7 +26,7 @@ mod whole;
 
 pub use blob::{BlobWriter, NewBlob};
 pub use filter::Filters;
-pub use history::Step;
+pub use history::{LayerUse, Step};
 pub use image::Image;
 pub use merged::{Listing, Merged, Node, Place};
 pub use new_layer::{NewLayer, Source};

@@ -124,12 +124,7 @@ impl Store {
             return Ok(None);
         };
         for part in self.parts(&origin.index)? {
-            let is_image = part.here && !part.descriptor.is_attestation();
-            let Some(config) = part.blobs.last().filter(|_| is_image) else {
-                continue;
-            };
-            let Ok(parsed) = ImageConfig::parse(&self.read_blob(&config.digest, MAX_DOCUMENT)?)
-            else {
+            let Some((id, parsed)) = self.config_of(&part)? else {
                 continue;
             };
             if parsed.platform != *wanted {
@@ -137,7 +132,7 @@ impl Store {
             }
             let layers = &part.blobs[..part.blobs.len() - 1];
             let facts = Facts {
-                id: config.digest.clone(),
+                id,
                 size: layers.iter().map(|layer| layer.size).sum(),
                 created: parsed.oci.created().clone(),
             };
@@ -149,6 +144,35 @@ impl Store {
             }));
         }
         Ok(None)
+    }
+
+    /// The digest and the content of its config, if it is an image that is here.
+    fn config_of(&self, part: &Part) -> Result<Option<(Digest, ImageConfig)>> {
+        let is_image = part.here && !part.descriptor.is_attestation();
+        let Some(config) = part.blobs.last().filter(|_| is_image) else {
+            return Ok(None);
+        };
+        let parsed = ImageConfig::parse(&self.read_blob(&config.digest, MAX_DOCUMENT)?).ok();
+        Ok(parsed.map(|parsed| (config.digest.clone(), parsed)))
+    }
+
+    /// The images of several platforms that `image` is one of, here or not, with
+    /// their platforms; none when it is of no index.
+    pub fn variants(&self, image: &Image) -> Result<Vec<(Option<Platform>, Part)>> {
+        let Some((origin, _)) = self.index_of(image, None) else {
+            return Ok(Vec::new());
+        };
+        let parts = self.parts(&origin.index)?.into_iter();
+        let images = parts.filter(|p| !p.descriptor.is_index() && !p.descriptor.is_attestation());
+        images
+            .map(|part| {
+                let platform = match part.descriptor.platform.clone() {
+                    None => self.config_of(&part)?.map(|(_, config)| config.platform),
+                    stated => stated,
+                };
+                Ok((platform, part))
+            })
+            .collect()
     }
 
     /// Notes what an index needs; of what its other manifests unpack to nothing.

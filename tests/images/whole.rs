@@ -231,3 +231,63 @@ fn pulled_and_pushed_back_it_stays_an_index() {
     env.ok(["rmi", "-f", &name, &again, &away]);
     assert_eq!(blobs(&env), 0);
 }
+
+#[test]
+fn the_tree_shows_platforms_layers_and_what_is_shared() {
+    let env = Env::new();
+    let made = layout(&env, "team/several:1");
+    env.ok(["load", "-q", "-i", &archive(&env, &made.dir)]);
+    env.ok(["tag", "team/several:1", "team/several:2"]);
+    let run = ["run", "--name", "box", "--network", "none"];
+    env.ok([&run[..], &["team/several:1", "touch", "/new"]].concat());
+    env.ok(["commit", "box", "grown"]);
+    let shown = env.ok(["images", "--tree"]);
+    // Columns are two spaces or more apart.
+    let rows: Vec<Vec<&str>> = shown
+        .lines()
+        .map(|line| {
+            let cells = line.trim_end().split("  ").map(str::trim);
+            cells.filter(|cell| !cell.is_empty()).collect()
+        })
+        .collect();
+    let find = |start: &str| {
+        let place = rows.iter().position(|row| row[0] == start);
+        place.unwrap_or_else(|| panic!("no {start:?} in\n{shown}"))
+    };
+    assert_eq!(
+        rows[0],
+        ["IMAGE", "ID", "DISK USAGE", "CONTENT SIZE", "EXTRA"]
+    );
+    let several = find("team/several:1");
+    assert_eq!(rows[several][4], "in use");
+    assert_eq!(rows[several + 1], ["team/several:2"]);
+    let other = &rows[several + 2];
+    assert_eq!(other[0], "├─ linux/s390x");
+    assert_eq!(other[1], &made.manifests[1][7..19]);
+    let host = &rows[several + 3];
+    assert!(host[0].starts_with("└─ linux/"), "{shown}");
+    assert_eq!(host[1], &made.manifests[0][7..19]);
+    // Below it its only layer, which the committed image has, too.
+    let layer = &rows[several + 4];
+    assert_eq!(
+        (layer[0], layer[4]),
+        ("└─ <none>", "in 2 images"),
+        "{shown}"
+    );
+    let grown = find("grown:latest");
+    assert_eq!(rows[grown + 1][1], layer[1]);
+    assert_eq!(rows[grown + 2][0], "└─ touch /new");
+    assert_eq!(rows[grown + 2].len(), 4, "{shown}");
+    let names = env.ok(["images", "--tree", "-f", "reference=grown"]);
+    assert!(!names.contains("several") && names.contains("touch /new"));
+    for (option, says) in [
+        (&["--quiet"][..], "--quiet"),
+        (&["--no-trunc"], "--no-trunc"),
+        (&["--digests"], "--show-digest"),
+        (&["--format", "x"], "--format"),
+    ] {
+        let out = env.wherry([&["images", "--tree"], option].concat());
+        out.status(1)
+            .says(&format!("{says} is not yet supported with --tree"));
+    }
+}

@@ -1,5 +1,6 @@
 //! `wherry images`.
 
+use super::tree;
 use crate::cli::{Front, Verb, listing};
 use crate::container::disk::ImageUse;
 use crate::engine::Engine;
@@ -33,8 +34,8 @@ pub struct LsArgs {
     /// Only show image IDs
     #[arg(short, long)]
     quiet: bool,
-    /// Refused: of an image one platform is kept
-    #[arg(long, hide = true)]
+    /// List images as a tree of their platforms and layers
+    #[arg(long)]
     tree: bool,
     #[arg(value_name = "REPOSITORY[:TAG]")]
     pattern: Option<String>,
@@ -53,16 +54,15 @@ const SUBCOMMANDS: [&str; 3] = ["inspect", "ls", "rm"];
 
 impl Verb for LsArgs {
     fn run(self, front: &Front) -> Result<u8> {
-        if self.tree {
-            return Err(Error::unsupported(
-                "--tree is not supported: an image has one platform here",
-            )
-            .hint("`wherry image inspect` shows which"));
-        }
-        let format = self.format(front)?;
         let mut filters = self.filter.clone();
         filters.extend(self.pattern.clone().map(|p| ("reference".to_string(), p)));
-        let images = Engine::open()?.store()?.list(&Filters::new(filters))?;
+        let filters = Filters::new(filters);
+        if self.tree {
+            self.check_tree()?;
+            return tree::print(&Engine::open()?, filters);
+        }
+        let format = self.format(front)?;
+        let images = Engine::open()?.store()?.list(&filters)?;
         if images.is_empty() {
             self.hint(front);
         }
@@ -80,6 +80,21 @@ impl Verb for LsArgs {
 }
 
 impl LsArgs {
+    fn check_tree(&self) -> Result<()> {
+        let others = [
+            (self.quiet, "--quiet"),
+            (self.no_trunc, "--no-trunc"),
+            (self.digests, "--show-digest"),
+            (self.format.is_some(), "--format"),
+        ];
+        match others.iter().find(|(given, _)| *given) {
+            None => Ok(()),
+            Some((_, name)) => Err(Error::invalid(format!(
+                "{name} is not yet supported with --tree"
+            ))),
+        }
+    }
+
     fn format(&self, front: &Front) -> Result<Format> {
         let forms = match self.digests {
             true => (WITH_DIGESTS, RAW_WITH_DIGESTS),

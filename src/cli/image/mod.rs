@@ -11,4 +11,5 @@ pub mod referrers;
 pub mod rm;
 pub mod save;
 pub mod tag;
+mod tree;
 pub mod verify;
