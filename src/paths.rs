@@ -45,6 +45,20 @@ impl Paths {
         }
     }
 
+    /// The user's own, and those of all builds that there are.
+    pub fn with_containers(&self) -> Vec<Self> {
+        let user = Self {
+            containers: CONTAINERS.into(),
+            ..self.clone()
+        };
+        let builds = std::fs::read_dir(self.build().join("work")).into_iter();
+        let names = builds.flatten().flatten().map(|entry| entry.file_name());
+        let builds: Vec<Self> = names
+            .filter_map(|name| Some(self.of_build(name.to_str()?)))
+            .collect();
+        [user].into_iter().chain(builds).collect()
+    }
+
     pub fn data(&self) -> &Path {
         &self.data
     }

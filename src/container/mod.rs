@@ -31,6 +31,7 @@ pub mod relay;
 pub mod remove;
 pub mod rename;
 pub mod restart;
+pub mod room;
 pub mod size;
 pub mod start;
 pub mod state;

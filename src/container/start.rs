@@ -2,8 +2,9 @@
 
 use super::fill::Volumes;
 use super::network::endpoints::Leases;
-use super::plan::namespaces::{Whose, container_of};
+use super::plan::namespaces::{Namespaces, Whose, container_of};
 use super::plan::{Layers, Material, Shared};
+use super::room::Room;
 use super::{donor, network, plan, state};
 use crate::cgroup::limits::Limits;
 use crate::cgroup::{Place, devices};
@@ -18,6 +19,7 @@ use crate::record::container::{Container, State, Status};
 use crate::record::containers;
 use crate::record::mount::Kind;
 use crate::runtime::beside::Join;
+use crate::runtime::plan::Step as MountStep;
 use crate::userns::enter::Userns;
 use crate::userns::map::Maps;
 use crate::volume::chown;
@@ -84,8 +86,8 @@ fn unready(engine: &Engine, id: &str) -> Result<Option<Volumes>> {
 /// early, it is there when it is needed.
 pub struct Way {
     /// `None` for root.
-    maps: Option<Maps>,
-    userns: Userns,
+    pub(super) maps: Option<Maps>,
+    pub(super) userns: Userns,
 }
 
 impl Way {
@@ -108,31 +110,39 @@ impl Way {
 /// Starts a container whose lock the caller holds.
 pub fn launch(
     engine: &Engine,
-    container: Container,
-    state: State,
-    size: (u16, u16),
-    attach: Attach,
-    way: Way,
-) -> Result<Launched> {
-    launch_changed(engine, container, state, size, attach, way, |_| ())
-}
-
-/// The same, but `change` has a last word about what the monitor is given: for
-/// what no user can ask for.
-pub fn launch_changed(
-    engine: &Engine,
     mut container: Container,
     state: State,
     size: (u16, u16),
     attach: Attach,
     way: Way,
-    change: impl FnOnce(&mut Job),
 ) -> Result<Launched> {
     container.host_config.console_size = [size.0, size.1];
+    launch_step(engine, container, state, attach, way, None)
+}
+
+/// What no user can ask for: that of a build's step.
+pub struct Step<'a> {
+    /// Mounted last.
+    pub mounts: Vec<MountStep>,
+    /// The network that it is in, where `NetworkMode` is its mode.
+    pub room: Option<&'a Room>,
+}
+
+/// Starts a container, or what a build makes a container of: that ends with the
+/// caller.
+pub fn launch_step(
+    engine: &Engine,
+    mut container: Container,
+    state: State,
+    attach: Attach,
+    way: Way,
+    step: Option<Step<'_>>,
+) -> Result<Launched> {
     network::add_environment(engine, &mut container)?;
     let Way { maps, userns } = way;
     let material = material(engine, &container)?;
-    let (shared, donor) = shared(engine, &container, maps.is_some())?;
+    let room = step.as_ref().and_then(|step| step.room);
+    let (shared, donor) = shared(engine, &container, maps.is_some(), room)?;
     let plan = plan::build(&engine.paths, &container, &material, maps.as_ref(), shared)?;
     let mut leases = Leases::new(&engine.paths, &container.id);
     let mut network = network::Attachment::prepare(engine, &container, &state, &mut leases)?;
@@ -171,7 +181,11 @@ pub fn launch_changed(
         },
         listeners: network.take_listeners(),
     };
-    change(&mut job);
+    if let Some(step) = step {
+        job.plan.add_steps(step.mounts);
+        job.auto_remove = false;
+        job.ends_with_starter = true;
+    }
     let client = spawn::spawn(job, userns, |paths| network.connect(paths))
         .inspect_err(|_| network.abandon())?;
     leases.keep();
@@ -186,8 +200,12 @@ fn shared(
     engine: &Engine,
     container: &Container,
     rootless: bool,
+    room: Option<&Room>,
 ) -> Result<(Shared, Option<String>)> {
-    let (namespaces, donor) = donor::find(engine, container)?;
+    let (namespaces, donor) = match room {
+        Some(room) => (Namespaces::of(&container.host_config)?, Some(room.donor()?)),
+        None => donor::find(engine, container)?,
+    };
     let memory = match &donor {
         Some(donor) if namespaces.ipc == Whose::Donor => Some(donor::shared_memory(donor)?),
         _ => None,

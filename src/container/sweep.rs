@@ -56,7 +56,7 @@ fn mend(engine: &Engine, dead: Vec<PathBuf>) -> Result<()> {
 }
 
 /// Addresses and names of containers that are no more.
-fn clear_networks(engine: &Engine) {
+pub fn clear_networks(engine: &Engine) {
     let Ok(entries) = std::fs::read_dir(engine.paths.run().join("networks")) else {
         return;
     };

@@ -2,6 +2,7 @@
 //! same directory, then renamed.
 
 use crate::error::{Context, Result};
+use crate::sys::procfs::Process;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -134,8 +135,8 @@ fn sweep(dir: &Path, ending: &str) {
         let Some(maker) = maker_of(&name).filter(|_| name.ends_with(ending)) else {
             continue;
         };
-        let maker = nix::unistd::Pid::from_raw(maker);
-        if nix::sys::signal::kill(maker, None) == Err(nix::Error::ESRCH) {
+        // A zombie, which nobody has waited for yet, writes no more either.
+        if Process::of(maker).is_none() {
             let _ = std::fs::remove_file(entry.path());
         }
     }

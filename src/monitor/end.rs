@@ -80,6 +80,11 @@ pub fn finish(
 
 /// Writes the end down; what is to be deleted of a container of `--rm`.
 fn record_end(job: &Job, state: &mut State, end: &End) -> Option<Result<PathBuf>> {
+    if job.ends_with_starter {
+        // Who hears of it removes it, whatever its record says.
+        end.write(job, state);
+        return None;
+    }
     if !job.auto_remove {
         record(job, state, |state| end.write(job, state));
         return None;

@@ -64,9 +64,10 @@ pub struct Job {
 }
 
 impl Job {
-    /// Of the container's state: one of `--rm` does not outlive the machine.
+    /// Of the container's state: one of `--rm` does not outlive the machine, nor
+    /// does a step.
     pub fn durability(&self) -> Durability {
-        if self.auto_remove {
+        if self.auto_remove || self.ends_with_starter {
             Durability::Passing
         } else {
             Durability::Fast

@@ -16,6 +16,7 @@ pub mod net;
 mod policy;
 pub mod protocol;
 mod rest;
+pub mod room;
 pub mod spawn;
 mod start;
 mod streams;

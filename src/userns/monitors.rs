@@ -68,7 +68,9 @@ pub fn dead(dir: &Path) -> Option<Vec<PathBuf>> {
     let dead = entries(dir)?
         .into_iter()
         .filter(|(_, process, _)| !process.lives())
-        .map(|(_, _, path)| path);
+        .map(|(_, _, path)| path)
+        // One that has ended since the list was read took its entry with it.
+        .filter(|path| path.exists());
     Some(dead.collect())
 }
 

@@ -16,11 +16,10 @@ const TIMES: u32 = 40;
 fn as_user_killed_builds_leave_nothing() {
     let site = Site::of(Env::busybox_alone());
     site.file("f", "x").file("d/g", "y");
-    site.dockerfile("FROM busybox AS a\nRUN echo a > /a\nCOPY d /d\nFROM busybox\nRUN --mount=type=cache,target=/c echo $RANDOM > /b; touch /c/x\nCOPY --from=a /a /a2\nWORKDIR /w\nCOPY f .\nRUN sleep 0.01; rm /b\n");
+    // One stage has a network, which is shared by its steps.
+    site.dockerfile("FROM busybox AS a\nRUN --network=none echo a > /a\nCOPY d /d\nFROM busybox\nRUN --mount=type=cache,target=/c echo $RANDOM > /b; touch /c/x\nCOPY --from=a /a /a2\nWORKDIR /w\nCOPY f .\nRUN sleep 0.01; rm /b\n");
     let build = || {
-        let mut command = site
-            .env
-            .wherry_command(["build", "--network", "none", "-t", "t"]);
+        let mut command = site.env.wherry_command(["build", "-t", "t"]);
         command.arg(&site.dir);
         command
     };
@@ -31,7 +30,15 @@ fn as_user_killed_builds_leave_nothing() {
         site.env.ok(["image", "prune", "-f"]);
         site.env.ok(["builder", "prune", "-af"]);
     };
-    // What any command leaves once.
+    // What any command leaves once, and one that finds a killed monitor.
+    site.shows("true");
+    let id = site
+        .env
+        .ok(["run", "-d", "--name", "box", "busybox", "sleep", "60"]);
+    let monitor = site.env.record(&id, "state")["Monitor"]["Pid"].as_i64();
+    let monitor = Pid::from_raw(monitor.unwrap().try_into().unwrap());
+    kill(monitor, Signal::SIGKILL).unwrap();
+    site.env.ok(["rm", "-f", "box"]);
     site.shows("true");
     clear();
     let before = site.env.snapshot();

@@ -8,6 +8,7 @@ mod docker;
 mod failures;
 mod kills;
 mod mounts;
+mod networks;
 mod outputs;
 mod secure;
 mod steps;

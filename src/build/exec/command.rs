@@ -1,14 +1,18 @@
 //! A RUN: a container like any other, but that nobody else sees, whose output
-//! comes here, and whose writes become a layer.
+//! comes here, and whose writes become a layer. Those of a stage share a network:
+//! none of them may change it, and what one has left open ends with it.
 
 use super::chain::Chain;
 use super::mounts::{self, Prepared};
 use super::points;
 use super::{Build, Limits};
 use crate::build::plan::{Run, Source as From};
+use crate::container::network::endpoints::has_networks;
 use crate::container::plan::security;
 use crate::container::remove;
-use crate::container::start::{Way, launch_changed};
+use crate::container::room::Room;
+use crate::container::start::{Step, Way, launch_step};
+use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
 use crate::fs::replace::Durability;
 use crate::monitor::protocol::{self, Attach, Kind};
@@ -23,6 +27,34 @@ use crate::userns::task;
 /// BuildKit's name for the host that steps run on.
 const HOSTNAME: &str = "buildkitsandbox";
 
+/// The network of a stage's steps.
+#[derive(Default)]
+pub enum Network {
+    /// None of them has needed it yet.
+    #[default]
+    Unused,
+    Shared(Room),
+    /// Each gets its own: this host needs a process of another program for it.
+    Apart,
+}
+
+impl Network {
+    /// Puts `container` into it, if it is for it.
+    fn enter(&mut self, engine: &Engine, container: &mut Container) -> Option<&Room> {
+        if !has_networks(&container.host_config) {
+            return None;
+        }
+        if matches!(self, Self::Unused) {
+            *self = Room::begin(engine, container).map_or(Self::Apart, Self::Shared);
+        }
+        let Self::Shared(room) = self else {
+            return None;
+        };
+        container.host_config.network_mode = room.mode();
+        Some(room)
+    }
+}
+
 /// Runs it on the files of `chain`; gives what it has changed. `log` gets its
 /// output.
 pub fn run(
@@ -31,9 +63,11 @@ pub fn run(
     run: &Run,
     platform: &str,
     layers: &dyn Fn(&From) -> Result<Vec<StepLayer>>,
+    network: &mut Network,
     log: &mut dyn FnMut(&[u8]),
 ) -> Result<Option<StepLayer>> {
     let mut container = container(build, chain, run, platform)?;
+    let room = network.enter(build.steps, &mut container);
     let paths = &build.steps.paths;
     let dir = paths.container(&container.id);
     let state = State {
@@ -47,8 +81,11 @@ pub fn run(
     let mut prepared: Prepared = mounts::prepare(build, chain, run, &dir, layers)?;
     // Not in the record: some of it is secret.
     container.config.env.append(&mut prepared.env);
-    let mounts = std::mem::take(&mut prepared.steps);
-    let status = start_and_wait(build, &container, state, mounts, log).inspect_err(|_| {
+    let step = Step {
+        mounts: std::mem::take(&mut prepared.steps),
+        room,
+    };
+    let status = start_and_wait(build, &container, state, step, log).inspect_err(|_| {
         let _ = remove::remove_alone(build.steps, &container.id, true, true);
     })?;
     if status != 0 {
@@ -63,7 +100,7 @@ pub fn run(
     // Small files, which go with those of all other steps when the build ends.
     containers::hide(paths, &container.id, "")?;
     let _ = std::fs::remove_dir_all(paths.run_container(&container.id));
-    Ok(super::files::kept(made))
+    Ok(made)
 }
 
 /// BuildKit's sentence, which scripts look for.
@@ -148,23 +185,17 @@ fn start_and_wait(
     build: &Build<'_>,
     container: &Container,
     state: State,
-    mounts: Vec<crate::runtime::plan::Step>,
+    step: Step<'_>,
     log: &mut dyn FnMut(&[u8]),
 ) -> Result<i32> {
     let way = Way::prepare(build.steps)?;
-    let change = |job: &mut crate::monitor::job::Job| {
-        job.plan.add_steps(mounts);
-        job.auto_remove = false;
-        job.ends_with_starter = true;
-    };
-    let launched = launch_changed(
+    let launched = launch_step(
         build.steps,
         container.clone(),
         state,
-        (0, 0),
         Attach::OUTPUT,
         way,
-        change,
+        Some(step),
     )?;
     for warning in &launched.warnings {
         log(format!("WARNING: {warning}\n").as_bytes());

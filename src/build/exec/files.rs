@@ -171,12 +171,21 @@ fn put(
     finish(build, &scratch, root)
 }
 
-/// Packs what a step has written; as root of U.
-pub fn layer(build: &Build<'_>, upper: &Path) -> Result<NewLayer> {
+/// Packs what a step has written, if it has; as root of U.
+pub fn layer(build: &Build<'_>, upper: &Path) -> Result<Option<StepLayer>> {
+    let mut entries =
+        std::fs::read_dir(upper).context(|| "cannot read what the step has written")?;
+    if entries.next().is_none() {
+        return Ok(None);
+    }
     if let Some(epoch) = build.options.epoch {
         clamp::clamp(upper, epoch)?;
     }
-    build.engine.store()?.add_layer(Source::Moved(upper))
+    build
+        .engine
+        .store()?
+        .add_layer(Source::Moved(upper))
+        .map(kept)
 }
 
 /// Unmounts and packs.
@@ -188,7 +197,7 @@ fn finish(build: &Build<'_>, scratch: &Scratch, root: OwnedFd) -> Result<Done> {
     Ok(Done {
         key: None,
         cached: None,
-        layer: kept(new),
+        layer: new,
     })
 }
 

@@ -109,11 +109,7 @@ impl Schedule<'_> {
                 self.waiting.push((place, None));
                 continue;
             };
-            let mut walk = Walk {
-                build: self.build,
-                place,
-                chain,
-            };
+            let mut walk = Walk::new(self.build, place, chain);
             loop {
                 let Some((number, _)) = walk.next() else {
                     self.finished[place] = Some(walk.chain);
@@ -252,11 +248,7 @@ impl Schedule<'_> {
                 let _ = signal::unblock_all();
                 // Of the others only the command is to hear.
                 std::mem::take(&mut self.workers);
-                let walk = Walk {
-                    build: self.build,
-                    place,
-                    chain,
-                };
+                let walk = Walk::new(self.build, place, chain);
                 let finished = std::mem::take(&mut self.finished);
                 stage::work(walk, self.contents, finished, theirs);
                 clone::exit(0)

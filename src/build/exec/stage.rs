@@ -16,6 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::image::Digest;
 use crate::store::{CachedStep, StepLayer};
 use crate::text::time;
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// Files of contexts that steps need, looked at before the first is done.
@@ -141,9 +142,19 @@ pub struct Walk<'a> {
     pub build: &'a Build<'a>,
     pub place: usize,
     pub chain: Chain,
+    network: RefCell<command::Network>,
 }
 
 impl<'a> Walk<'a> {
+    pub fn new(build: &'a Build<'a>, place: usize, chain: Chain) -> Self {
+        Self {
+            build,
+            place,
+            chain,
+            network: RefCell::default(),
+        }
+    }
+
     fn stage(&self) -> &'a Stage {
         &self.build.plan.stages[self.place]
     }
@@ -307,10 +318,10 @@ impl<'a> Walk<'a> {
             Action::Run(run) => {
                 let layers = |from: &Source| self.layers(from, finished);
                 let platform = self.stage().platform.to_string();
-                (
-                    known,
-                    command::run(self.build, &self.chain, run, &platform, &layers, log)?,
-                )
+                let network = &mut *self.network.borrow_mut();
+                let (build, chain) = (self.build, &self.chain);
+                let made = command::run(build, chain, run, &platform, &layers, network, log)?;
+                (known, made)
             }
             Action::Copy(copy) => match self.copy(number, copy, contents, finished, log)? {
                 (key, Ok(layer)) => (Some(key), layer),
@@ -480,7 +491,7 @@ pub fn work(
 ) {
     let told = loop {
         let Some((number, step)) = walk.next() else {
-            break Told::Finished(walk.chain);
+            break Told::Finished(walk.chain.clone());
         };
         let result = match walk.look(contents, &finished) {
             Ok(Look::Moved { cached: false }) => continue,
@@ -513,6 +524,8 @@ pub fn work(
             break Told::Failed(Some(number), Failure::from(&error));
         }
     };
+    // The command may end as soon as it has heard.
+    drop(walk);
     let _ = to.tell(&told);
 }
 

@@ -2,7 +2,7 @@
 //! the command. It holds the containers of its steps and what they write, and
 //! goes with it. What a killed build has left is taken away by the next one.
 
-use crate::container::remove;
+use crate::container::{remove, sweep};
 use crate::engine::Engine;
 use crate::error::{Context, Result};
 use crate::record::containers;
@@ -87,6 +87,8 @@ fn clear(steps: &Engine, dir: &Path) -> Result<()> {
     for id in containers::ids(&steps.paths)? {
         let _ = remove::remove_alone(steps, &id, true, true);
     }
+    // A network of theirs may have been killed before it gave its address back.
+    sweep::clear_networks(steps);
     let _ = std::fs::remove_dir_all(steps.paths.run_container("x").parent().unwrap_or(dir));
     if std::fs::remove_dir(dir).is_ok() {
         return Ok(());

@@ -94,14 +94,18 @@ pub fn forget(paths: &Paths, id: &str, networks: &[Endpoint]) {
     }
 }
 
-/// Whether the container runs, or is being started by somebody.
+/// Whether the container runs, or is being started by somebody: one of the
+/// user's, or a step of a build.
 pub fn uses(paths: &Paths, id: &str) -> bool {
-    let Ok(written) = containers::state(paths, id) else {
-        return false;
+    let has = |place: &Paths| {
+        let Ok(written) = containers::state(place, id) else {
+            return false;
+        };
+        if is_up(&truth(&written)) {
+            return true;
+        }
+        let lock = place.container(id).join("lock");
+        lock.exists() && !matches!(lock::try_exclusive(&lock), Ok(Some(_)))
     };
-    if is_up(&truth(&written)) {
-        return true;
-    }
-    let lock = paths.container(id).join("lock");
-    lock.exists() && !matches!(lock::try_exclusive(&lock), Ok(Some(_)))
+    paths.with_containers().iter().any(has)
 }
