@@ -12,7 +12,9 @@ use crate::image::{Compression, Digest, Draft, Reference};
 use crate::store::Merged;
 use crate::store::pack::{Options, pack, unwritten};
 use crate::store::unpack::{self, Privilege};
+use crate::transfer::cache::{FIELD, Steps};
 use crate::userns::task;
+use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::fd::AsFd;
@@ -24,13 +26,23 @@ pub struct Made {
     pub manifest: Descriptor,
 }
 
-/// Writes config and manifest. `epoch`: SOURCE_DATE_EPOCH.
-pub fn write(engine: &Engine, stage: &Stage, chain: &Chain, epoch: Option<i64>) -> Result<Made> {
+/// Writes config and manifest. `epoch`: SOURCE_DATE_EPOCH; `inline`: the records
+/// of the steps, for other machines.
+pub fn write(
+    engine: &Engine,
+    stage: &Stage,
+    chain: &Chain,
+    epoch: Option<i64>,
+    inline: Option<&Steps>,
+) -> Result<Made> {
     let mut settings = stage.settings.clone();
     settings.diff_ids = chain.diff_ids();
     date(&mut settings, chain, epoch);
     let document = settings.document(&stage.platform).to_string().into_bytes();
-    let draft = Draft::on(&document)?;
+    let mut draft = Draft::on(&document)?;
+    if let Some(steps) = inline {
+        draft.set_field(FIELD, json!(steps));
+    }
     let layers: Vec<Descriptor> = chain.layers.iter().map(super::exec::descriptor).collect();
     let manifest = engine.store()?.write_image(&draft, &layers)?;
     Ok(Made {

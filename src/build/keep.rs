@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::fs::lock;
 use crate::fs::usage;
-use crate::store::{Kept, StepLayer};
+use crate::store::{Kept, StepLayer, Store};
 use crate::userns::task;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -43,15 +43,18 @@ pub fn records(engine: &Engine) -> Result<Vec<Record>> {
         .kept_steps()?
         .into_iter()
         .filter(|kept| kept.step.same_as.is_none())
-        .map(|kept| of_step(kept, &|layer| store.layer_is_among(&layer.diff_id, &files)))
+        .map(|kept| of_step(store, kept, &files))
         .collect();
     found.extend(caches(engine)?);
     found.sort_by_key(|kept| std::cmp::Reverse(kept.used));
     Ok(found)
 }
 
-fn of_step(kept: Kept, shared: &dyn Fn(&StepLayer) -> bool) -> Record {
+fn of_step(store: &Store, kept: Kept, files: &HashSet<PathBuf>) -> Record {
+    // That of another machine's step may never have come.
     let layer = kept.step.layer.as_ref();
+    let layer = layer.filter(|layer| store.has_layer(&layer.diff_id));
+    let shared = |layer: &StepLayer| store.layer_is_among(&layer.diff_id, files);
     Record {
         id: kept.key,
         kind: "regular",

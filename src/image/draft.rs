@@ -70,6 +70,11 @@ impl Draft {
         Ok(draft)
     }
 
+    /// One that no specification knows.
+    pub fn set_field(&mut self, name: &str, value: Value) {
+        self.put(name, value);
+    }
+
     fn put(&mut self, key: &str, value: Value) {
         self.document.insert(key.into(), value);
     }

@@ -166,7 +166,8 @@ impl Manifest {
     }
 }
 
-fn is_layer(media_type: &str) -> bool {
+/// Whether it is the media type of a layer.
+pub fn is_layer(media_type: &str) -> bool {
     matches!(
         media_type,
         "application/vnd.oci.image.layer.v1.tar"

@@ -23,6 +23,12 @@ impl Store {
         self.blob_path(digest).exists()
     }
 
+    /// Bytes of a blob that is there.
+    pub fn blob_size(&self, digest: &Digest) -> Option<u64> {
+        let meta = std::fs::metadata(self.blob_path(digest)).ok()?;
+        Some(meta.len())
+    }
+
     /// A whole small blob, checked against its digest. `NotFound` when it is
     /// not there, `Invalid` when it is damaged or larger than `limit` bytes.
     pub fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {

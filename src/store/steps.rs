@@ -54,16 +54,19 @@ impl Store {
         self.steps.join(format!("{key}.json"))
     }
 
-    /// What came of the step with this key, if all of it is still here.
+    /// What came of the step with this key, if all of it is here.
     pub fn cached_step(&self, key: &str) -> Option<CachedStep> {
+        self.known_step(key).filter(|step| {
+            let layer = step.layer.as_ref();
+            layer.is_none_or(|layer| self.has_layer(&layer.diff_id) && self.has_blob(&layer.blob))
+        })
+    }
+
+    /// The same; the layer of one that another machine has done may be missing.
+    pub fn known_step(&self, key: &str) -> Option<CachedStep> {
         let path = self.step_file(key);
         let bytes = super::read_bounded(&path, LIMIT).ok()?;
         let step: CachedStep = serde_json::from_slice(&bytes).ok()?;
-        if let Some(layer) = &step.layer
-            && !(self.has_layer(&layer.diff_id) && self.has_blob(&layer.blob))
-        {
-            return None;
-        }
         // For whoever looks for what can go; that it cannot be noted is no harm.
         let _ = File::options()
             .write(true)

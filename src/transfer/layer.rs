@@ -9,7 +9,8 @@ use crate::registry::{BlobReader, Client, Watch};
 use crate::store::{BlobWriter, Store};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 pub struct Layer {
@@ -64,8 +65,53 @@ pub fn fetch(
     Ok(())
 }
 
+/// Brings all of these into the store, so many at a time.
+pub fn fetch_all(
+    layers: &[Layer],
+    store: &Store,
+    client: &Client,
+    parallel: usize,
+    progress: &dyn Progress,
+) -> Result<()> {
+    for layer in layers {
+        progress.layer(layer.name(), Phase::Queued);
+    }
+    let workers = parallel.clamp(1, layers.len().max(1));
+    for layer in layers.iter().skip(workers) {
+        progress.layer(layer.name(), Phase::Waiting);
+    }
+    let (next, cancelled, failed) = (
+        AtomicUsize::new(0),
+        AtomicBool::new(false),
+        Mutex::new(None),
+    );
+    let work = || {
+        while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if cancelled.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Err(e) = fetch(layer, store, client, &cancelled, progress) {
+                // The others fail because of this one.
+                if !cancelled.swap(true, Ordering::Relaxed) {
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
+                }
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+    });
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
 /// The blob is here already; only the unpacked layer is missing.
-fn from_store(layer: &Layer, store: &Store, progress: &dyn Progress) -> Result<()> {
+pub fn from_store(layer: &Layer, store: &Store, progress: &dyn Progress) -> Result<()> {
     if store.has_layer(&layer.diff_id) {
         return Ok(());
     }

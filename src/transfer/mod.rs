@@ -1,5 +1,6 @@
 //! Images on their way between registries, archives and the store.
 
+pub mod cache;
 pub mod import;
 mod layer;
 pub mod load;

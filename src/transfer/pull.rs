@@ -2,19 +2,17 @@
 //! unpacked while it comes in. Nothing is visible before all of it is whole;
 //! what a killed pull leaves behind is what the next one goes on with.
 
-use super::layer::{Layer, fetch};
+use super::layer::{Layer, fetch_all};
 use super::trust;
 use crate::config::Policy;
 use crate::error::{Error, Result};
 use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference};
-use crate::output::progress::{Phase, Progress};
+use crate::output::progress::Progress;
 use crate::registry::{Client, Watch};
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// How many indexes may point to each other before it is a loop.
 const MAX_INDEXES: usize = 3;
@@ -156,7 +154,13 @@ impl Puller<'_> {
         let layers = layers_of(&chosen);
         let complete = layers.iter().all(|layer| layer.is_here(self.store));
         if !(same && complete) {
-            self.fetch_layers(&layers)?;
+            fetch_all(
+                &layers,
+                self.store,
+                self.client,
+                self.options.parallel,
+                self.progress,
+            )?;
             self.store
                 .add_image(self.name, &chosen.descriptor, Some(&chosen.digest))?;
         }
@@ -330,44 +334,6 @@ impl Puller<'_> {
                 )))
             }
             _ => Ok(()),
-        }
-    }
-
-    fn fetch_layers(&self, layers: &[Layer]) -> Result<()> {
-        for layer in layers {
-            self.progress.layer(layer.name(), Phase::Queued);
-        }
-        let workers = self.options.parallel.clamp(1, layers.len().max(1));
-        for layer in layers.iter().skip(workers) {
-            self.progress.layer(layer.name(), Phase::Waiting);
-        }
-        let (next, cancelled, failed) = (
-            AtomicUsize::new(0),
-            AtomicBool::new(false),
-            Mutex::new(None),
-        );
-        let work = || {
-            while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if cancelled.load(Ordering::Relaxed) {
-                    return;
-                }
-                if let Err(e) = fetch(layer, self.store, self.client, &cancelled, self.progress) {
-                    // The others fail because of this one.
-                    if !cancelled.swap(true, Ordering::Relaxed) {
-                        *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
-                    }
-                    return;
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(work);
-            }
-        });
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(()),
         }
     }
 }

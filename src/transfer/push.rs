@@ -109,6 +109,17 @@ impl<'a> Push<'a> {
         })
     }
 
+    /// Pushes what has no name in the store.
+    pub fn unnamed(
+        &self,
+        name: &Reference,
+        manifest: &Descriptor,
+        blobs: &[Descriptor],
+    ) -> Result<()> {
+        self.blobs(&each_once(blobs.iter().cloned()))?;
+        self.document(under(name), manifest)
+    }
+
     /// Whether the registry has all that is not here.
     fn is_complete(&self, parts: &[Part]) -> Result<bool> {
         for part in parts.iter().filter(|part| !part.here) {

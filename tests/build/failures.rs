@@ -88,9 +88,7 @@ fn as_user_options_that_do_not_work_are_refused_by_name() {
     let site = Site::new();
     site.dockerfile("FROM busybox\n");
     for options in [
-        &["--cache-from", "x"][..],
-        &["--cache-to", "x"],
-        &["--squash"],
+        &["--squash"][..],
         &["--sbom", "true"],
         &["--provenance", "mode=max"],
         &["--attest", "type=sbom"],

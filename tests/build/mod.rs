@@ -11,6 +11,7 @@ mod mounts;
 mod networks;
 mod outputs;
 mod secure;
+mod shared;
 mod steps;
 
 use crate::support::Env;

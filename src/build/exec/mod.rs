@@ -17,6 +17,7 @@ mod cache_mount;
 pub mod chain;
 mod command;
 mod files;
+pub mod imports;
 mod keeper;
 mod key;
 mod mounts;
@@ -33,6 +34,7 @@ use super::files::tree::Tree;
 use super::plan::Plan;
 use crate::engine::Engine;
 use crate::record::container::Ulimit;
+use imports::Imports;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -90,6 +92,8 @@ pub struct Build<'a> {
     /// `--build-context` with files.
     pub named: &'a BTreeMap<String, Tree>,
     pub options: &'a Options,
+    /// What other machines have done.
+    pub imports: &'a Imports,
 }
 
 impl<'a> Build<'a> {

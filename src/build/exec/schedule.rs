@@ -5,7 +5,7 @@
 use super::Build;
 use super::chain::Chain;
 use super::keeper::Keeper;
-use super::stage::{self, Contents, Look, Walk};
+use super::stage::{self, Contents, Look, Looks, Walk};
 use super::wire::{self, End, Packet, Told};
 use super::work::Work;
 use crate::build::plan::{Begin, Step};
@@ -14,8 +14,10 @@ use crate::error::{Context, Error, Result};
 use crate::sys::clone::{self, Fork};
 use crate::sys::pidfd;
 use crate::sys::signal::{self, Watch};
+use crate::transfer::cache::Steps;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -68,12 +70,32 @@ pub fn carry_out(
         waiting: Vec::new(),
         workers: Vec::new(),
     };
-    schedule.look_all()?;
+    while !schedule.look_all()? {
+        schedule.finished.fill(None);
+        schedule.waiting.clear();
+    }
     if !schedule.waiting.is_empty() {
         schedule.do_all(work)?;
     }
     let chains: Option<Vec<Chain>> = schedule.finished.into_iter().collect();
     chains.ok_or_else(|| Error::internal("a stage of the build was not done").into())
+}
+
+/// The records of all steps of a build that is done, by their keys: found in the
+/// store in the same way as the next build would.
+pub fn look_back(build: &Build<'_>, contents: &Contents, chains: &[Chain]) -> Result<Steps> {
+    let found = RefCell::default();
+    let mut finished: Vec<Option<Chain>> = vec![None; chains.len()];
+    for (place, stage) in build.plan.stages.iter().enumerate() {
+        if let Some(chain) = Chain::begin(stage, &finished)? {
+            let mut walk = Walk::new(build, place, chain, Looks::Back(&found));
+            while walk.next().is_some()
+                && matches!(walk.look(contents, &finished)?, Look::Moved { .. })
+            {}
+        }
+        finished[place] = Some(chains[place].clone());
+    }
+    Ok(found.into_inner())
 }
 
 struct Schedule<'a> {
@@ -102,14 +124,16 @@ impl Schedule<'_> {
         })
     }
 
-    /// Through the cache, as far as it goes.
-    fn look_all(&mut self) -> std::result::Result<(), Stopped> {
+    /// Through the cache, as far as it goes; false: some of what it had is not
+    /// to be had.
+    fn look_all(&mut self) -> std::result::Result<bool, Stopped> {
+        let mut cached = Vec::new();
         for place in 0..self.finished.len() {
-            let Some(chain) = self.begin(place)? else {
+            let Some(chain) = Chain::begin(&self.build.plan.stages[place], &self.finished)? else {
                 self.waiting.push((place, None));
                 continue;
             };
-            let mut walk = Walk::new(self.build, place, chain);
+            let mut walk = Walk::new(self.build, place, chain, Looks::Everywhere);
             loop {
                 let Some((number, _)) = walk.next() else {
                     self.finished[place] = Some(walk.chain);
@@ -123,7 +147,7 @@ impl Schedule<'_> {
                             error,
                         })?;
                 match look {
-                    Look::Moved { cached: true } => self.tell(place, number, Outcome::Cached),
+                    Look::Moved { cached: true } => cached.push((place, number)),
                     Look::Moved { cached: false } => {}
                     Look::Miss | Look::Needs(_) => {
                         self.waiting.push((place, Some(walk.chain)));
@@ -132,28 +156,61 @@ impl Schedule<'_> {
                 }
             }
         }
-        Ok(())
+        if !self.fetch()? {
+            return Ok(false);
+        }
+        self.tell_of(&cached);
+        Ok(true)
     }
 
-    /// Where a stage begins, when that is known.
-    fn begin(&mut self, place: usize) -> Result<Option<Chain>> {
-        let stage = &self.build.plan.stages[place];
-        let chain = Chain::begin(stage, &self.finished)?;
-        if let (Some(_), Begin::Image(base)) = (&chain, &stage.begin) {
-            let title = if stage.is_alone {
-                String::new()
-            } else {
-                format!("{} ", stage.title)
-            };
-            let name = format!("[{title}1/{}] FROM {}", stage.count, base.shown());
-            let vertex = Vertex {
-                id: (place, usize::MAX),
-                name,
-            };
-            self.progress.begin(&vertex);
-            self.progress.end(vertex.id, Outcome::Done);
+    /// The files that are needed of what other machines have done.
+    fn fetch(&mut self) -> Result<bool> {
+        let last = self.finished.last().into_iter().flatten();
+        let (build, progress) = (self.build, &mut *self.progress);
+        if self.waiting.is_empty() {
+            return build.imports.fetch(build.engine, last, progress);
         }
-        Ok(chain)
+        let stages = &build.plan.stages;
+        let left = self.waiting.iter().flat_map(|(place, chain)| {
+            let done = chain.as_ref().map_or(0, |chain| chain.done);
+            stages[*place].steps.iter().skip(done)
+        });
+        let others = left
+            .flat_map(stage::needs)
+            .filter_map(|place| self.finished[place].as_ref());
+        let under_way = self.waiting.iter().flat_map(|(_, chain)| chain);
+        build
+            .imports
+            .fetch(build.engine, last.chain(others).chain(under_way), progress)
+    }
+
+    /// Where stages begin, and which steps were cached.
+    fn tell_of(&mut self, cached: &[(usize, usize)]) {
+        for place in 0..self.finished.len() {
+            self.tell_beginning(place);
+            for (_, number) in cached.iter().filter(|(of, _)| *of == place) {
+                self.tell(place, *number, Outcome::Cached);
+            }
+        }
+    }
+
+    fn tell_beginning(&mut self, place: usize) {
+        let stage = &self.build.plan.stages[place];
+        let Begin::Image(base) = &stage.begin else {
+            return;
+        };
+        let title = if stage.is_alone {
+            String::new()
+        } else {
+            format!("{} ", stage.title)
+        };
+        let name = format!("[{title}1/{}] FROM {}", stage.count, base.shown());
+        let vertex = Vertex {
+            id: (place, usize::MAX),
+            name,
+        };
+        self.progress.begin(&vertex);
+        self.progress.end(vertex.id, Outcome::Done);
     }
 
     fn tell(&mut self, place: usize, number: usize, outcome: Outcome) {
@@ -248,7 +305,7 @@ impl Schedule<'_> {
                 let _ = signal::unblock_all();
                 // Of the others only the command is to hear.
                 std::mem::take(&mut self.workers);
-                let walk = Walk::new(self.build, place, chain);
+                let walk = Walk::new(self.build, place, chain, Looks::Here);
                 let finished = std::mem::take(&mut self.finished);
                 stage::work(walk, self.contents, finished, theirs);
                 clone::exit(0)

@@ -16,6 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::image::Digest;
 use crate::store::{CachedStep, StepLayer};
 use crate::text::time;
+use crate::transfer::cache::Steps;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -143,15 +144,28 @@ pub struct Walk<'a> {
     pub place: usize,
     pub chain: Chain,
     network: RefCell<command::Network>,
+    looks: Looks<'a>,
+}
+
+/// Where steps are looked for.
+#[derive(Clone, Copy)]
+pub enum Looks<'a> {
+    /// In the store, and at what other machines have done.
+    Everywhere,
+    /// In the store: a worker cannot fetch anything.
+    Here,
+    /// In the store after the end, whatever the options say: what is found is kept.
+    Back(&'a RefCell<Steps>),
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(build: &'a Build<'a>, place: usize, chain: Chain) -> Self {
+    pub fn new(build: &'a Build<'a>, place: usize, chain: Chain, looks: Looks<'a>) -> Self {
         Self {
             build,
             place,
             chain,
             network: RefCell::default(),
+            looks,
         }
     }
 
@@ -177,9 +191,18 @@ impl<'a> Walk<'a> {
     }
 
     fn cached(&self, key: &str) -> Result<Option<CachedStep>> {
-        match self.uses_cache() {
-            true => Ok(self.build.engine.store()?.cached_step(key)),
-            false => Ok(None),
+        let store = self.build.engine.store()?;
+        match self.looks {
+            Looks::Back(found) => {
+                let step = store.known_step(key);
+                if let Some(step) = &step {
+                    found.borrow_mut().insert(key.to_owned(), step.clone());
+                }
+                Ok(step)
+            }
+            _ if !self.uses_cache() => Ok(None),
+            Looks::Here => Ok(store.cached_step(key)),
+            Looks::Everywhere => Ok(self.build.imports.step(store, key)),
         }
     }
 
@@ -462,7 +485,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Stages whose files a step takes.
-fn needs(step: &Step) -> Vec<usize> {
+pub fn needs(step: &Step) -> Vec<usize> {
     let of = |source: &Source| match source {
         Source::Stage(place) => Some(*place),
         _ => None,

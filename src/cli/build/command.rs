@@ -1,5 +1,6 @@
 //! `wherry build`: its options, and what they ask for.
 
+use super::caches::{self, CacheFrom, CacheTo};
 use super::fields::{self, Named, Output, refused};
 use super::job::Job;
 use super::json::Json;
@@ -45,11 +46,11 @@ pub struct BuildArgs {
     #[arg(long)]
     builder: Option<String>,
     /// External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")
-    #[arg(long)]
-    cache_from: Vec<String>,
+    #[arg(long, value_parser = caches::cache_from)]
+    pub(super) cache_from: Vec<CacheFrom>,
     /// Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")
-    #[arg(long)]
-    cache_to: Vec<String>,
+    #[arg(long, value_parser = caches::cache_to)]
+    pub(super) cache_to: Vec<CacheTo>,
     /// Set method for evaluating build ("check", "outline", "targets")
     #[arg(long, default_value = "build")]
     call: String,
@@ -215,8 +216,6 @@ impl BuildArgs {
         let given = [
             (!self.annotation.is_empty(), "--annotation"),
             (self.attest.iter().any(|a| fields::attests(a)), "--attest"),
-            (!self.cache_from.is_empty(), "--cache-from"),
-            (!self.cache_to.is_empty(), "--cache-to"),
             (!self.resource.is_empty(), "--resource"),
             (self.squash, "--squash"),
             (self.debug, "--debug"),

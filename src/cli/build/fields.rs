@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// `key=value,key=value`; a field without `=` has no value.
-fn fields(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+pub fn fields(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     text.split(',').map(|field| match field.split_once('=') {
         Some((key, value)) => (key.trim(), Some(value)),
         None => (field.trim(), None),

@@ -1,6 +1,7 @@
 //! One run of `wherry build`: from the Dockerfile to the image.
 
 use super::bases::Bases;
+use super::caches::{self, CacheTo};
 use super::command::{BuildArgs, Call};
 use super::context::{self, Loaded};
 use super::fields::Named;
@@ -25,6 +26,7 @@ use crate::cli::{Front, stdout};
 use crate::engine::Engine;
 use crate::error::{Context as _, Error, Result};
 use crate::image::{Digest, Reference};
+use crate::transfer::cache::Steps;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -127,6 +129,14 @@ impl Job<'_> {
                 named.insert(name.clone(), Tree::open(dir, Ignore::default())?);
             }
         }
+        let mut progress = Recorder::new(self.args.progress(quiet));
+        announce(&mut progress, loaded);
+        let imports = caches::import(
+            self.engine,
+            self.front,
+            &self.args.cache_from,
+            &mut progress,
+        )?;
         let build = Build {
             engine: self.engine,
             steps: &self.work.steps,
@@ -134,21 +144,26 @@ impl Job<'_> {
             context: loaded.tree.as_ref(),
             named: &named,
             options: &self.options,
+            imports: &imports,
         };
-        let mut progress = Recorder::new(self.args.progress(quiet));
-        announce(&mut progress, loaded);
         let load = |name: &str| self.hashes(name, loaded);
-        let contents = Contents::look(&build, &load);
-        let chains = contents
+        let carried_out = Contents::look(&build, &load)
             .map_err(|(place, step, error)| Stopped::Failed {
                 place,
                 step: Some(step),
                 error,
             })
-            .and_then(|contents| schedule::carry_out(&build, &contents, self.work, &mut progress));
-        let chains = match chains {
-            Ok(chains) => chains,
+            .and_then(|contents| {
+                let done = schedule::carry_out(&build, &contents, self.work, &mut progress)?;
+                Ok((contents, done))
+            });
+        let (contents, chains) = match carried_out {
+            Ok(done) => done,
             Err(stopped) => return Ok(fail(progress, stopped, plan, &text)),
+        };
+        let steps = match self.args.cache_to.is_empty() {
+            true => Steps::new(),
+            false => schedule::look_back(&build, &contents, &chains)?,
         };
         let export: Vertex = Vertex {
             id: (usize::MAX, 2),
@@ -158,13 +173,24 @@ impl Job<'_> {
         let chain = chains
             .last()
             .ok_or_else(|| Error::internal("nothing was built"))?;
+        let inline = self.args.cache_to.iter().any(CacheTo::is_inline);
         let outputs = Outputs {
             engine: self.engine,
             args: self.args,
             epoch: self.options.epoch,
+            inline: inline.then_some(&steps),
         };
         let (tags, made) = outputs.write(plan, chain, &mut progress, export.id)?;
         progress.end(export.id, Outcome::Done);
+        let (engine, wanted) = (self.engine, &self.args.cache_to);
+        caches::export(
+            engine,
+            self.front,
+            wanted,
+            &steps,
+            &chain.layers,
+            &mut progress,
+        )?;
         drop(progress);
         outputs.push(self.front, &tags, quiet)?;
         self.tell(&made, &tags, quiet)?;

@@ -2,6 +2,7 @@
 
 mod bases;
 pub mod builders;
+mod caches;
 pub mod command;
 mod context;
 mod fields;

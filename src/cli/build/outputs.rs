@@ -16,6 +16,7 @@ use crate::image::Reference;
 use crate::output::progress::Silent;
 use crate::registry;
 use crate::store::pack::unwritten;
+use crate::transfer::cache::Steps;
 use crate::transfer::push::Push;
 use crate::transfer::save::{self, Selected};
 use std::fs::File;
@@ -27,6 +28,8 @@ pub(super) struct Outputs<'a> {
     pub(super) args: &'a BuildArgs,
     /// SOURCE_DATE_EPOCH.
     pub(super) epoch: Option<i64>,
+    /// What the image is to tell other machines of its steps.
+    pub(super) inline: Option<&'a Steps>,
 }
 
 impl Outputs<'_> {
@@ -64,7 +67,7 @@ impl Outputs<'_> {
         if !into_store && !archives {
             return Ok((tags, None));
         }
-        let made = export::write(self.engine, plan.target(), chain, self.epoch)?;
+        let made = export::write(self.engine, plan.target(), chain, self.epoch, self.inline)?;
         for output in outputs {
             if let Output::Archive { name, to } = output {
                 let mut tags = self.args.tag.clone();
