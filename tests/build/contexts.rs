@@ -1,9 +1,12 @@
 //! Where a build's files come from, and which of them there are.
 
-use super::Site;
+use super::{Site, cached};
 use crate::support::env::run;
+use crate::support::fault_registry::FaultRegistry;
 use crate::support::process::Running;
+use crate::support::tree::Tree;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 #[test]
 fn as_user_ignored_files_are_not_there() {
@@ -171,6 +174,42 @@ fn as_user_hostile_archives_stay_inside() {
     site.is_tidy();
 }
 
+/// What git says to these words in a repository.
+#[track_caller]
+fn git(site: &Site, repository: &Path, words: &[&str]) -> String {
+    let mut command = site.env.command("git");
+    command
+        .arg("-C")
+        .arg(repository)
+        .args(["-c", "user.name=x", "-c", "user.email=x@x"])
+        .args(words);
+    run(command, b"", 20).ok().text()
+}
+
+/// Serves the repositories below `root`; the URL of `r.git`.
+fn daemon(site: &Site, root: &Path) -> (Running, String) {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut daemon = site.env.command("git");
+    daemon.args([
+        "daemon",
+        "--export-all",
+        "--reuseaddr",
+        "--listen=127.0.0.1",
+    ]);
+    daemon
+        .arg(format!("--port={port}"))
+        .arg(format!("--base-path={}", root.display()));
+    let daemon = Running::start(daemon.stderr(std::process::Stdio::null()));
+    assert!(crate::support::eventually(10, || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    }));
+    (daemon, format!("git://127.0.0.1:{port}/r.git"))
+}
+
 /// S63, S64: a repository is fetched, and what it says is neither run nor
 /// followed.
 #[test]
@@ -188,39 +227,12 @@ fn as_user_repositories() {
     std::fs::write(repository.join("sub/f"), "from git").unwrap();
     std::fs::write(repository.join(".gitattributes"), "f filter=evil\n").unwrap();
     symlink("/etc", repository.join("link")).unwrap();
-    let git = |words: &[&str]| {
-        let mut command = site.env.command("git");
-        command
-            .arg("-C")
-            .arg(&repository)
-            .args(["-c", "user.name=x", "-c", "user.email=x@x"])
-            .args(words);
-        run(command, b"", 20).ok();
-    };
+    let git = |words: &[&str]| git(&site, &repository, words);
     git(&["init", "-q", "-b", "main", "."]);
     git(&["add", "."]);
     git(&["commit", "-qm", "x"]);
     git(&["branch", "other"]);
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let mut daemon = site.env.command("git");
-    daemon.args([
-        "daemon",
-        "--export-all",
-        "--reuseaddr",
-        "--listen=127.0.0.1",
-    ]);
-    daemon
-        .arg(format!("--port={port}"))
-        .arg(format!("--base-path={}", root.display()));
-    let daemon = Running::start(daemon.stderr(std::process::Stdio::null()));
-    let up = crate::support::eventually(10, || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-    });
-    let url = format!("git://127.0.0.1:{port}/r.git");
+    let (daemon, url) = daemon(&site, &root);
     let build = |fragment: &str| {
         let place = format!("{url}{fragment}");
         site.env
@@ -234,12 +246,132 @@ fn as_user_repositories() {
         build("#main:.."),
     );
     drop(daemon);
-    assert!(up);
     outputs.0.ok();
     outputs.1.ok();
     assert_eq!(site.shows("cat /f"), "from git");
     outputs.2.status(1).says("failed to fetch");
     outputs.3.status(1).says("has no directory");
     outputs.4.status(1).says("has no directory");
+    site.is_tidy();
+}
+
+#[test]
+fn repositories_that_are_added() {
+    let site = Site::new();
+    let root = site.env.path("home/repos");
+    let repository = root.join("r.git");
+    std::fs::create_dir_all(repository.join("sub")).unwrap();
+    std::fs::write(repository.join("top"), "one").unwrap();
+    std::fs::write(repository.join("sub/f"), "from git").unwrap();
+    symlink("/etc/passwd", repository.join("sub/link")).unwrap();
+    let git = |words: &[&str]| git(&site, &repository, words);
+    git(&["init", "-q", "-b", "main", "."]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "x"]);
+    let commit = git(&["rev-parse", "HEAD"]);
+    let (daemon, url) = daemon(&site, &root);
+    let text = format!(
+        "FROM busybox\nADD {url} /all\nADD --keep-git-dir=true --checksum={} {url}#main /whole\n\
+         ADD --chown=3:4 {url}#main:sub /sub/\n",
+        &commit.trim()[..12]
+    );
+    site.ok(&text);
+    assert_eq!(
+        site.shows("cat /all/top /all/sub/f; ls -a /all; ls -d /whole/.git; ls /sub; readlink /sub/link; stat -c %u:%g /sub/f"),
+        "onefrom git.\n..\nsub\ntop\n/whole/.git\nf\nlink\n/etc/passwd\n3:4"
+    );
+    // The same again is known, but for the index, which has times in it.
+    let again = site.ok(&format!(
+        "FROM busybox\nADD {url} /all\nADD {url}#main:sub /x\n"
+    ));
+    assert_eq!(cached(&again), 1);
+    std::fs::write(repository.join("top"), "two").unwrap();
+    git(&["commit", "-qam", "y"]);
+    let changed = site.ok(&format!("FROM busybox\nADD {url} /all\n"));
+    assert_eq!(
+        (cached(&changed), site.shows("cat /all/top").as_str()),
+        (0, "two")
+    );
+    for (line, says) in [
+        (format!("ADD {url}#nope /x"), "failed to fetch"),
+        (format!("ADD {url}#main:nope /x"), "has no directory"),
+        (
+            format!("ADD --checksum={commit} {url} /x").replace('\n', ""),
+            "expected checksum to match",
+        ),
+        (
+            format!("ADD --checksum=zz {url} /x"),
+            "expected checksum to match",
+        ),
+        (format!("ADD {url} Dockerfile /x/"), "beside other sources"),
+    ] {
+        let out = site.fails(&format!("FROM busybox\n{line}\n"));
+        assert!(out.errors().contains("Dockerfile:2"), "{}", out.errors());
+        out.says(says);
+    }
+    // One that is not needed is not fetched.
+    drop(daemon);
+    site.ok(&format!(
+        "FROM busybox AS other\nADD {url} /x\nFROM busybox\nRUN true\n"
+    ));
+    site.is_tidy();
+}
+
+#[test]
+fn named_contexts_of_all_kinds() {
+    let (site, server) = (Site::new(), FaultRegistry::start());
+    site.file("extra/d/f", "of a directory")
+        .file("extra/.dot", "x");
+    std::fs::set_permissions(
+        site.dir.join("extra/d/f"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o640),
+    )
+    .unwrap();
+    let root = site.env.path("home/repos");
+    let repository = root.join("r.git");
+    std::fs::create_dir_all(repository.join("sub")).unwrap();
+    std::fs::write(repository.join("sub/f"), "of a repository").unwrap();
+    let git = |words: &[&str]| git(&site, &repository, words);
+    git(&["init", "-q", "-b", "main", "."]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "x"]);
+    let (_daemon, url) = daemon(&site, &root);
+    let mut tree = Tree::default();
+    tree.file("f", "of an archive", 0o644).owner(7, 8);
+    server.put("/files/x.tar", &tree.tar(), "application/x-tar");
+    server.put("/files/x.txt", b"hello", "text/plain");
+    let contexts = [
+        "--build-context=dir=EXTRA".replace("EXTRA", site.dir.join("extra").to_str().unwrap()),
+        format!("--build-context=repo={url}#main:sub"),
+        format!("--build-context=tar=http://{}/files/x.tar", server.host()),
+        "--build-context=busybox:renamed=docker-image://busybox".into(),
+    ];
+    let options: Vec<&str> = contexts
+        .iter()
+        .map(String::as_str)
+        .chain(["-t", "t"])
+        .collect();
+    site.dockerfile(
+        "FROM dir AS base\nFROM busybox:renamed\nCOPY --from=base / /dir/\nCOPY --from=repo f /repo\n\
+         COPY --from=tar f /tar\nRUN --mount=from=tar,target=/m cat /m/f > /mounted\n",
+    );
+    let first = site.build(&options).ok();
+    assert_eq!(cached(&first), 0);
+    assert_eq!(
+        site.shows(
+            "cat /dir/d/f /repo /tar /mounted; ls -a /dir; stat -c '%a %u:%g' /dir/d/f /tar"
+        ),
+        "of a directoryof a repositoryof an archiveof an archive.\n..\n.dot\nd\n640 0:0\n644 0:0"
+    );
+    assert_eq!(cached(&site.build(&options).ok()), 5);
+    // A stage that begins with files is an image as well.
+    site.dockerfile("FROM dir\nENV A=1\n");
+    site.build(&[&options[..], &["-o", "type=tar,dest=-"]].concat())
+        .ok();
+    site.dockerfile("FROM busybox\n");
+    let bad = format!("--build-context=bad=http://{}/files/x.txt", server.host());
+    site.build(&[&bad]).status(1).says("is not an archive");
+    let gone = format!("--build-context=bad=http://{}/files/nope", server.host());
+    site.build(&[&gone]).status(1).says("404");
     site.is_tidy();
 }

@@ -3,14 +3,14 @@
 use super::arguments::{self, Local};
 use super::graph::{Planner, near};
 use super::settings::{History, Settings};
-use super::{Action, Copy, Note, Run, Source, Step, mount, path, ports};
+use super::{Action, Context, Copy, Note, Repository, Run, Source, Step, mount, path, ports};
 use crate::build::exec::add;
 use crate::build::parse::expand::{Expanded, Expander};
 use crate::build::parse::heredoc::Heredoc;
 use crate::build::parse::instruction::{
     Argument, Command, Copy as CopyText, Healthcheck, Instruction, Kind, Pair, Run as RunText,
 };
-use crate::build::parse::place::{Fault, Parsed};
+use crate::build::parse::place::{Fault, Parsed, Place};
 use crate::error::Error;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -437,7 +437,7 @@ impl<'p, 'a> Evaluation<'p, 'a> {
             })?;
         }
         let target = self.expand(one, &text.target)?;
-        let copy = Copy {
+        let mut copy = Copy {
             add: text.add,
             from,
             sources: self.expand_all(one, &text.sources)?,
@@ -452,15 +452,6 @@ impl<'p, 'a> Evaluation<'p, 'a> {
             keep_git_dir: text.keep_git_dir.unwrap_or(false),
             unpack: text.unpack,
         };
-        if copy.add
-            && let Some(git) = copy.sources.iter().find(|source| add::is_git(source))
-        {
-            return Err(Fault::at(
-                one.place,
-                Error::unsupported(format!("ADD of a repository is not supported: {git}"))
-                    .hint("clone it in a stage of its own, or into the build context"),
-            ));
-        }
         if copy.sources.iter().any(String::is_empty) {
             return Err(Fault::at(
                 one.place,
@@ -486,8 +477,75 @@ impl<'p, 'a> Evaluation<'p, 'a> {
         for source in copy.sources.iter().chain(names).chain([&target]) {
             told += &format!(" {source}");
         }
+        if copy.add {
+            self.repository(one.place, &mut copy)?;
+        }
         self.step(one, Action::Copy(Box::new(copy)), told + " # buildkit");
         Ok(())
+    }
+
+    /// ADD of a repository is a copy of all its files.
+    fn repository(&mut self, place: Place, copy: &mut Copy) -> Parsed<()> {
+        let Some(url) = copy.sources.iter().find(|source| add::is_git(source)) else {
+            return Ok(());
+        };
+        let url = url.clone();
+        if copy.sources.len() + copy.contents.len() > 1 {
+            return Err(Fault::at(
+                place,
+                Error::unsupported(format!(
+                    "ADD of a repository beside other sources is not supported: {url}"
+                ))
+                .hint("add it by an instruction of its own"),
+            ));
+        }
+        let checksum = copy.checksum.take();
+        // No name of a context has a blank.
+        let kind = if copy.keep_git_dir {
+            "git, whole"
+        } else {
+            "git"
+        };
+        let name = format!("{kind} {} {url}", checksum.as_deref().unwrap_or_default());
+        let repository = Repository {
+            url,
+            keep_git_dir: copy.keep_git_dir,
+            checksum,
+            place,
+        };
+        self.planner
+            .plan
+            .repositories
+            .insert(name.clone(), repository);
+        copy.from = Source::Named(name);
+        copy.sources = vec![".".into()];
+        Ok(())
+    }
+
+    /// What the caller has given this name.
+    pub fn context(&self, name: &str) -> Option<&Context> {
+        self.planner.request.contexts.get(name)
+    }
+
+    /// The stage's first files are all of this context.
+    pub fn begin_with(&mut self, head: &Instruction, name: &str) {
+        let copy = Copy {
+            add: false,
+            from: Source::Named(name.to_owned()),
+            sources: vec![".".into()],
+            contents: Vec::new(),
+            target: "/".into(),
+            chown: None,
+            chmod: None,
+            link: false,
+            parents: false,
+            excludes: Vec::new(),
+            checksum: None,
+            keep_git_dir: false,
+            unpack: None,
+        };
+        let told = format!("FROM {name} # buildkit");
+        self.step(head, Action::Copy(Box::new(copy)), told);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::build::parse::place::{Fault, Parsed, Place};
 use crate::build::parse::{Dockerfile, lines, read};
 use crate::error::Error;
 use crate::image::Platform;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Plans the stage that is asked for and what it needs; nothing else is looked
 /// at, and no other image is asked for.
@@ -48,6 +48,7 @@ pub fn plan(file: &Dockerfile, request: &Request, images: &mut dyn Images) -> Pa
             platform,
             unused_arguments: Vec::new(),
             notes: Vec::new(),
+            repositories: BTreeMap::new(),
         },
     };
     planner.global.values.insert(
@@ -223,6 +224,9 @@ impl Planner<'_> {
         let mut evaluation = Evaluation::new(self, index, settings, local);
         let from_scratch = matches!(begin, Begin::Scratch);
         evaluation.number = usize::from(!from_scratch);
+        if let Some(Context::Files) = evaluation.context(&name) {
+            evaluation.begin_with(&written.head, &name);
+        }
         for trigger in triggers {
             for one in trigger_of(&trigger, written.head.place, file.directives.escape)? {
                 evaluation.take(&one)?;
@@ -257,13 +261,7 @@ impl Planner<'_> {
         let mut image = name.to_string();
         match self.request.contexts.get(name) {
             Some(Context::Files) => {
-                return Err(Fault::at(
-                    place,
-                    Error::unsupported(format!(
-                        "the build context {name} has files: a stage that begins with them is not supported"
-                    ))
-                    .hint("begin FROM scratch and copy them with COPY --from"),
-                ));
+                return Ok((Begin::Scratch, Settings::scratch(), Local::default()));
             }
             Some(Context::Image(other)) => image.clone_from(other),
             None => {

@@ -107,6 +107,20 @@ pub struct Plan {
     /// Arguments that nothing has asked for.
     pub unused_arguments: Vec<String>,
     pub notes: Vec<Note>,
+    /// What ADD wants of repositories; steps name them as [`Source::Named`].
+    pub repositories: BTreeMap<String, Repository>,
+}
+
+/// A repository that has to be fetched before the first step.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// `URL[#REF[:DIRECTORY]]`.
+    pub url: String,
+    /// With its history.
+    pub keep_git_dir: bool,
+    /// The commit that it must be, or how its name begins.
+    pub checksum: Option<String>,
+    pub place: Place,
 }
 
 impl Plan {

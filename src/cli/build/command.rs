@@ -274,7 +274,7 @@ impl BuildArgs {
         let contexts = self.build_context.iter().map(|(name, named)| {
             let context = match named {
                 Named::Image(image) => Context::Image(image.clone()),
-                Named::Directory(_) => Context::Files,
+                Named::Directory(_) | Named::Repository(_) | Named::Archive(_) => Context::Files,
             };
             (name.clone(), context)
         });

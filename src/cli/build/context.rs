@@ -45,16 +45,7 @@ pub fn load(engine: &Engine, work: &Work, place: &str, file: Option<&str>) -> Re
         return of_stream(engine, work, &mut std::io::stdin().lock(), file);
     }
     if add::is_url(place) {
-        let mut fetched = temporary(work)?;
-        let options = Options {
-            proxies: Proxies::find()?,
-            ..Options::default()
-        };
-        let mut found = registry::fetch(place, &options)?;
-        std::io::copy(&mut found, &mut fetched).context(|| format!("cannot download {place}"))?;
-        fetched
-            .rewind()
-            .context(|| "cannot read what was downloaded")?;
+        let mut fetched = download(work, place)?;
         return of_stream(engine, work, &mut fetched, file);
     }
     let dir = Path::new(place);
@@ -74,16 +65,55 @@ pub fn load(engine: &Engine, work: &Work, place: &str, file: Option<&str>) -> Re
 }
 
 fn of_repository(work: &Work, place: &str, file: Option<&str>) -> Result<Loaded> {
+    below(&repository(work, place, false, None)?, file)
+}
+
+/// Fetches a repository into a new directory of the build's; where in it the
+/// files are. `checksum`: how the name of its commit must begin.
+pub fn repository(
+    work: &Work,
+    place: &str,
+    keep_git_dir: bool,
+    checksum: Option<&str>,
+) -> Result<PathBuf> {
     let repository = Repository::parse(place)?;
-    work.begin()?;
-    let root = work.steps.paths.containers().join("repository");
-    std::fs::create_dir(&root)
-        .context(|| format!("cannot make directory \"{}\"", root.display()))?;
+    let root = new_dir(work, "repository")?;
     repository.fetch(&root)?;
-    let hidden = root.join(".git");
-    std::fs::remove_dir_all(&hidden).context(|| "cannot remove the repository's own files")?;
-    let dir = git::directory(&root, &repository.directory)?;
-    below(&dir, file)
+    if let Some(wanted) = checksum {
+        git::check(&root, wanted).map_err(|e| e.within(place))?;
+    }
+    if !keep_git_dir {
+        let hidden = root.join(".git");
+        std::fs::remove_dir_all(&hidden).context(|| "cannot remove the repository's own files")?;
+    }
+    git::directory(&root, &repository.directory)
+}
+
+/// Fetches an archive and unpacks it into a new directory of the build's.
+pub fn archive(engine: &Engine, work: &Work, url: &str) -> Result<PathBuf> {
+    let mut fetched = download(work, url)?;
+    let mut start = Vec::new();
+    Read::by_ref(&mut fetched)
+        .take(512)
+        .read_to_end(&mut start)
+        .context(|| "cannot read what was downloaded")?;
+    let compression = Compression::detect(&start);
+    if compression == Compression::None && !add::is_tar(&start) {
+        return Err(Error::invalid(format!("{url} is not an archive")));
+    }
+    let mut archive = start.as_slice().chain(fetched);
+    unpack_context(engine, work, &mut archive, compression)
+}
+
+fn new_dir(work: &Work, kind: &str) -> Result<PathBuf> {
+    work.begin()?;
+    let containers = work.steps.paths.containers();
+    let dir = (0..)
+        .map(|n: usize| containers.join(format!("{kind}-{n}")))
+        .find(|dir| !dir.exists())
+        .unwrap_or(containers);
+    std::fs::create_dir(&dir).context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+    Ok(dir)
 }
 
 /// A context that was fetched: everything of it is beneath `dir`.
@@ -113,6 +143,20 @@ fn ignore_in(tree: &Tree, dockerfile: &str) -> Result<Ignore> {
         return Ignore::parse(&text).map_err(|e| e.within(name));
     }
     Ok(Ignore::default())
+}
+
+fn download(work: &Work, url: &str) -> Result<File> {
+    let mut fetched = temporary(work)?;
+    let options = Options {
+        proxies: Proxies::find()?,
+        ..Options::default()
+    };
+    let mut found = registry::fetch(url, &options)?;
+    std::io::copy(&mut found, &mut fetched).context(|| format!("cannot download {url}"))?;
+    fetched
+        .rewind()
+        .context(|| "cannot read what was downloaded")?;
+    Ok(fetched)
 }
 
 /// A file without a name.
@@ -256,9 +300,18 @@ fn of_stream(
             name: "Dockerfile".into(),
         });
     }
-    work.begin()?;
-    let dir = work.steps.paths.containers().join("context");
-    std::fs::create_dir(&dir).context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+    let mut archive = start.as_slice().chain(stream);
+    let dir = unpack_context(engine, work, &mut archive, compression)?;
+    below(&dir, file)
+}
+
+fn unpack_context(
+    engine: &Engine,
+    work: &Work,
+    archive: &mut dyn Read,
+    compression: Compression,
+) -> Result<PathBuf> {
+    let dir = new_dir(work, "context")?;
     let root = File::open(&dir).context(|| format!("cannot open \"{}\"", dir.display()))?;
     // Owners of a context mean nothing: all files are the caller's.
     task::run(&engine.paths, || {
@@ -266,7 +319,6 @@ fn of_stream(
             whiteouts: false,
             ..unpack::Options::layer(Privilege::OneId)
         };
-        let archive = start.as_slice().chain(stream);
         unpack::unpack(
             root.as_fd(),
             archive,
@@ -277,5 +329,5 @@ fn of_stream(
         .map(drop)
     })
     .map_err(|e| e.within("cannot unpack the build context"))?;
-    below(&dir, file)
+    Ok(dir)
 }

@@ -1,6 +1,6 @@
 //! `--secret`, `--ssh`, `--output`, `--build-context`: values of several fields.
 
-use crate::build::exec::Secret;
+use crate::build::exec::{Secret, add};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -180,6 +180,10 @@ pub fn refused(option: &str) -> Error {
 pub enum Named {
     Image(String),
     Directory(PathBuf),
+    /// `URL[#REF[:DIRECTORY]]`.
+    Repository(String),
+    /// The URL of one.
+    Archive(String),
 }
 
 pub fn build_context(text: &str) -> Result<(String, Named)> {
@@ -191,10 +195,10 @@ pub fn build_context(text: &str) -> Result<(String, Named)> {
         })?;
     let named = match value.split_once("://") {
         Some(("docker-image", image)) => Named::Image(image.to_string()),
+        _ if add::is_git(value) => Named::Repository(value.to_string()),
+        _ if add::is_url(value) => Named::Archive(value.to_string()),
         Some((scheme, _)) => return Err(refused(&format!("--build-context {scheme}://"))),
-        None if value == "-" || crate::build::exec::add::is_git(value) => {
-            return Err(refused(&format!("--build-context {value}")));
-        }
+        None if value == "-" => return Err(refused(&format!("--build-context {value}"))),
         None => Named::Directory(value.into()),
     };
     Ok((name.to_string(), named))
@@ -281,7 +285,15 @@ mod tests {
             build_context("a=dir").unwrap(),
             ("a".into(), Named::Directory("dir".into()))
         );
-        for bad in ["a", "=x", "a=oci-layout://x", "a=https://h/r.git", "a="] {
+        assert_eq!(
+            build_context("a=https://h/r.git#main").unwrap(),
+            ("a".into(), Named::Repository("https://h/r.git#main".into()))
+        );
+        assert_eq!(
+            build_context("a=https://h/r.tar.gz").unwrap(),
+            ("a".into(), Named::Archive("https://h/r.tar.gz".into()))
+        );
+        for bad in ["a", "=x", "a=oci-layout://x", "a=-", "a="] {
             assert!(build_context(bad).is_err(), "{bad}");
         }
     }

@@ -52,7 +52,7 @@ impl Repository {
     pub fn fetch(&self, to: &Path) -> Result<()> {
         let git = program::find(&program::DIRECTORIES.map(Path::new), "git").ok_or_else(|| {
             Error::unsupported("a repository as build context needs git, which is not installed")
-                .hint("install git, or build a directory")
+                .hint("install git, or use a directory")
         })?;
         let reference = match self.reference.as_str() {
             "" => "HEAD",
@@ -74,6 +74,22 @@ impl Repository {
         )
         .map_err(|e| e.within(format!("failed to fetch {}", without_password(&self.url))))?;
         run(&git, to, &["checkout", "--quiet", "--detach", "FETCH_HEAD"])
+    }
+}
+
+/// Whether the name of the commit that was fetched begins so.
+pub fn check(root: &Path, wanted: &str) -> Result<()> {
+    let path = root.join(".git/HEAD");
+    let commit =
+        std::fs::read_to_string(&path).context(|| format!("cannot read \"{}\"", path.display()))?;
+    let commit = commit.trim();
+    let is_hex = !wanted.is_empty() && wanted.bytes().all(|b| b.is_ascii_hexdigit());
+    match is_hex && commit.starts_with(&wanted.to_ascii_lowercase()) {
+        true => Ok(()),
+        false => Err(
+            Error::invalid(format!("expected checksum to match {wanted}, got {commit}"))
+                .hint("what the repository has is not what --checksum says"),
+        ),
     }
 }
 

@@ -29,6 +29,10 @@ use crate::image::{Digest, Reference};
 use crate::transfer::cache::Steps;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// The vertices of what is fetched.
+const FETCHED: usize = 1000;
 
 /// Everything that it is given.
 pub(super) struct Job<'a> {
@@ -123,14 +127,16 @@ impl Job<'_> {
             name: &loaded.name,
             text: &loaded.dockerfile,
         };
-        let mut named = BTreeMap::new();
-        for (name, context) in &self.args.build_context {
-            if let Named::Directory(dir) = context {
-                named.insert(name.clone(), Tree::open(dir, Ignore::default())?);
-            }
-        }
         let mut progress = Recorder::new(self.args.progress(quiet));
         announce(&mut progress, loaded);
+        let named = match self.named(plan, &mut progress) {
+            Ok(named) => named,
+            Err(fault) => {
+                drop(progress);
+                show::failure(None, fault.place, &text, &fault.error);
+                return Ok(1);
+            }
+        };
         let imports = caches::import(
             self.engine,
             self.front,
@@ -201,6 +207,40 @@ impl Job<'_> {
         Ok(0)
     }
 
+    /// Contexts besides the main one, and repositories that ADD wants.
+    fn named(
+        &self,
+        plan: &Plan,
+        progress: &mut dyn Progress,
+    ) -> std::result::Result<BTreeMap<String, Tree>, Fault> {
+        let mut named = BTreeMap::new();
+        let (engine, work) = (self.engine, self.work);
+        let open = |dir: &Path| Tree::open(dir, Ignore::default());
+        for (name, context) in &self.args.build_context {
+            let tree = match context {
+                Named::Image(_) => continue,
+                Named::Directory(dir) => open(dir),
+                Named::Repository(url) => fetched(progress, named.len(), url, || {
+                    open(&context::repository(work, url, false, None)?)
+                }),
+                Named::Archive(url) => fetched(progress, named.len(), url, || {
+                    open(&context::archive(engine, work, url)?)
+                }),
+            };
+            let tree = tree.map_err(|e| e.within(format!("build context {name}")))?;
+            named.insert(name.clone(), tree);
+        }
+        for (name, wanted) in &plan.repositories {
+            let (whole, checksum) = (wanted.keep_git_dir, wanted.checksum.as_deref());
+            let tree = fetched(progress, named.len(), &wanted.url, || {
+                open(&context::repository(work, &wanted.url, whole, checksum)?)
+            });
+            let tree = tree.map_err(|e| Fault::at(wanted.place, e))?;
+            named.insert(name.clone(), tree);
+        }
+        Ok(named)
+    }
+
     fn hashes(&self, name: &str, loaded: &Loaded) -> Hashes {
         let dir = match name {
             "" => loaded.dir.clone(),
@@ -248,6 +288,27 @@ impl Job<'_> {
             false => Ok(()),
         }
     }
+}
+
+/// Tells of what comes from elsewhere.
+fn fetched(
+    progress: &mut dyn Progress,
+    number: usize,
+    url: &str,
+    fetch: impl FnOnce() -> Result<Tree>,
+) -> Result<Tree> {
+    let vertex = Vertex {
+        id: (usize::MAX, FETCHED + number),
+        name: format!("[internal] load {url}"),
+    };
+    progress.begin(&vertex);
+    let tree = fetch();
+    let outcome = match &tree {
+        Ok(_) => Outcome::Done,
+        Err(e) => Outcome::Failed(e.message().to_owned()),
+    };
+    progress.end(vertex.id, outcome);
+    tree
 }
 
 /// What was loaded, as BuildKit tells it.
