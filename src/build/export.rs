@@ -15,6 +15,7 @@ use crate::store::unpack::{self, Privilege};
 use crate::transfer::cache::{FIELD, Steps};
 use crate::userns::task;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::fd::AsFd;
@@ -26,25 +27,30 @@ pub struct Made {
     pub manifest: Descriptor,
 }
 
-/// Writes config and manifest. `epoch`: SOURCE_DATE_EPOCH; `inline`: the records
-/// of the steps, for other machines.
-pub fn write(
-    engine: &Engine,
-    stage: &Stage,
-    chain: &Chain,
-    epoch: Option<i64>,
-    inline: Option<&Steps>,
-) -> Result<Made> {
+/// What the options of a build say of its image.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// SOURCE_DATE_EPOCH.
+    pub epoch: Option<i64>,
+    /// The records of the steps, for other machines.
+    pub inline: Option<&'a Steps>,
+    /// Of the manifest.
+    pub annotations: &'a BTreeMap<String, String>,
+}
+
+/// Writes config and manifest.
+pub fn write(engine: &Engine, stage: &Stage, chain: &Chain, wanted: Wanted<'_>) -> Result<Made> {
     let mut settings = stage.settings.clone();
     settings.diff_ids = chain.diff_ids();
-    date(&mut settings, chain, epoch);
+    date(&mut settings, chain, wanted.epoch);
     let document = settings.document(&stage.platform).to_string().into_bytes();
     let mut draft = Draft::on(&document)?;
-    if let Some(steps) = inline {
+    if let Some(steps) = wanted.inline {
         draft.set_field(FIELD, json!(steps));
     }
     let layers: Vec<Descriptor> = chain.layers.iter().map(super::exec::descriptor).collect();
-    let manifest = engine.store()?.write_image(&draft, &layers)?;
+    let store = engine.store()?;
+    let manifest = store.write_annotated(&draft, &layers, wanted.annotations)?;
     Ok(Made {
         id: Digest::of(&draft.to_bytes()?),
         manifest,

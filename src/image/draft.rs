@@ -9,6 +9,7 @@ use super::manifest::{
 use super::platform::Platform;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// A step in an image's history.
 #[derive(Debug, Clone, Default)]
@@ -152,6 +153,15 @@ impl Draft {
 /// The OCI manifest over a config and layers, lowest first. Layers of Docker's
 /// media types are called by the OCI's.
 pub fn manifest(config: &[u8], layers: &[Descriptor]) -> Result<Vec<u8>> {
+    annotated_manifest(config, layers, &BTreeMap::new())
+}
+
+/// The same, with annotations.
+pub fn annotated_manifest(
+    config: &[u8],
+    layers: &[Descriptor],
+    annotations: &BTreeMap<String, String>,
+) -> Result<Vec<u8>> {
     if layers.len() > MAX_LAYERS {
         return Err(Error::invalid(format!(
             "the image would have {} layers, more than the limit of {MAX_LAYERS}",
@@ -159,12 +169,15 @@ pub fn manifest(config: &[u8], layers: &[Descriptor]) -> Result<Vec<u8>> {
         )));
     }
     let layers: Vec<Value> = layers.iter().map(layer).collect();
-    let document = json!({
+    let mut document = json!({
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": {"mediaType": OCI_CONFIG, "digest": Digest::of(config), "size": config.len()},
         "layers": layers,
     });
+    if !annotations.is_empty() {
+        document["annotations"] = json!(annotations);
+    }
     Ok(document.to_string().into_bytes())
 }
 

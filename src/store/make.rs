@@ -9,14 +9,24 @@ use crate::image::digest::Digest;
 use crate::image::draft::{self, Draft};
 use crate::image::manifest::{Descriptor, OCI_MANIFEST};
 use crate::image::reference::Reference;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 impl Store {
     /// Writes config and manifest of an image of these packed layers, lowest
     /// first; gives the manifest's descriptor.
     pub fn write_image(&self, config: &Draft, layers: &[Descriptor]) -> Result<Descriptor> {
+        self.write_annotated(config, layers, &BTreeMap::new())
+    }
+
+    /// The same, with annotations of the manifest.
+    pub fn write_annotated(
+        &self,
+        config: &Draft,
+        layers: &[Descriptor],
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Descriptor> {
         let config = config.to_bytes()?;
-        let manifest = draft::manifest(&config, layers)?;
+        let manifest = draft::annotated_manifest(&config, layers, annotations)?;
         self.write_blob(&config)?;
         let digest = self.write_blob(&manifest)?;
         Ok(Descriptor::new(OCI_MANIFEST, digest, manifest.len() as u64))

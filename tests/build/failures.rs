@@ -92,7 +92,6 @@ fn as_user_options_that_do_not_work_are_refused_by_name() {
         &["--sbom", "true"],
         &["--provenance", "mode=max"],
         &["--attest", "type=sbom"],
-        &["--annotation", "a=b"],
         &["--platform", "linux/amd64,linux/arm64"],
         &["--allow", "security.insecure"],
         &["--rm=false"],

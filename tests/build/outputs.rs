@@ -86,3 +86,27 @@ fn as_user_a_build_is_pushed() {
         .says("the image was built; cannot push");
     site.env.ok(["image", "inspect", &two]);
 }
+
+#[test]
+fn annotations_of_the_manifest() {
+    let site = Site::new();
+    site.dockerfile("FROM busybox\nRUN echo x > /f\n");
+    let archive = site.env.path("home/out.tar").display().to_string();
+    let annotations = [
+        "--annotation=org.opencontainers.image.title=a title",
+        "--annotation=manifest:b=c=d",
+        "--annotation=manifest[linux/s390x]:other=platform",
+    ];
+    let out = format!("type=oci,dest={archive}");
+    site.build(&[&annotations[..], &["-t", "t", "-o", &out]].concat())
+        .ok();
+    let mut skopeo = site.env.command("skopeo");
+    skopeo.args(["inspect", "--raw", &format!("oci-archive:{archive}")]);
+    let manifest: serde_json::Value =
+        serde_json::from_str(&run(skopeo, b"", 60).ok().text()).unwrap();
+    let want = serde_json::json!({"org.opencontainers.image.title": "a title", "b": "c=d"});
+    assert_eq!(manifest["annotations"], want);
+    // They are of the manifest: the image's ID is that of one without.
+    let id = |options: &[&str]| site.build(&[options, &["-q"]].concat()).ok().text();
+    assert_eq!(id(&annotations), id(&[]));
+}

@@ -1,7 +1,7 @@
 //! `wherry build`: its options, and what they ask for.
 
 use super::caches::{self, CacheFrom, CacheTo};
-use super::fields::{self, Named, Output, refused};
+use super::fields::{self, Annotation, Named, Output, refused};
 use super::job::Job;
 use super::json::Json;
 use super::plain::Plain;
@@ -31,8 +31,8 @@ pub struct BuildArgs {
     #[arg(long)]
     allow: Vec<String>,
     /// Add annotation to the image
-    #[arg(long)]
-    annotation: Vec<String>,
+    #[arg(long, value_parser = fields::annotation)]
+    pub(super) annotation: Vec<Annotation>,
     /// Attestation parameters (format: "type=sbom,generator=image")
     #[arg(long)]
     attest: Vec<String>,
@@ -214,7 +214,6 @@ impl BuildArgs {
     /// Options that are known and do not work, by name.
     fn refuse(&self) -> Result<()> {
         let given = [
-            (!self.annotation.is_empty(), "--annotation"),
             (self.attest.iter().any(|a| fields::attests(a)), "--attest"),
             (!self.resource.is_empty(), "--resource"),
             (self.squash, "--squash"),

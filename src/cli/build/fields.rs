@@ -2,6 +2,8 @@
 
 use crate::build::exec::{Secret, add};
 use crate::error::{Error, Result};
+use crate::image::Platform;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// `key=value,key=value`; a field without `=` has no value.
@@ -165,6 +167,61 @@ pub fn output(text: &str) -> Result<Output> {
     }
 }
 
+/// `KEY=VALUE` of `--annotation`, for the manifests of one platform or of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    platform: Option<Platform>,
+    key: String,
+    value: String,
+}
+
+/// `[manifest[PLATFORM]:]KEY=VALUE`.
+pub fn annotation(text: &str) -> Result<Annotation> {
+    let invalid = || {
+        Error::usage(format!(
+            "invalid annotation {text:?}, expected \"[TYPE:]KEY=VALUE\""
+        ))
+    };
+    let (name, value) = text.split_once('=').ok_or_else(invalid)?;
+    let (kind, key) = name.split_once(':').unwrap_or(("manifest", name));
+    let (kind, platform) = match kind.strip_suffix(']').and_then(|kind| kind.split_once('[')) {
+        Some((kind, platform)) => (kind, Some(Platform::parse(platform)?)),
+        None => (kind, None),
+    };
+    for kind in kind.split(',') {
+        match kind {
+            "manifest" => {}
+            // As BuildKit: an image for one platform has none.
+            "index" | "index-descriptor" => {
+                return Err(Error::unsupported(format!(
+                    "{kind} annotations not supported for single platform export"
+                ))
+                .hint("`wherry manifest create` makes an index"));
+            }
+            "manifest-descriptor" => return Err(refused("--annotation manifest-descriptor")),
+            kind => return Err(Error::usage(format!("unknown annotation type {kind:?}"))),
+        }
+    }
+    if key.is_empty() || key.contains(char::is_whitespace) {
+        return Err(invalid());
+    }
+    Ok(Annotation {
+        platform,
+        key: key.to_owned(),
+        value: value.to_owned(),
+    })
+}
+
+/// Those of the manifest for this platform; the last one of a key counts.
+pub fn annotations(all: &[Annotation], platform: &Platform) -> BTreeMap<String, String> {
+    let its = all.iter().filter(|one| match &one.platform {
+        Some(wanted) => wanted == platform,
+        None => true,
+    });
+    its.map(|one| (one.key.clone(), one.value.clone()))
+        .collect()
+}
+
 /// `type=KIND[,disabled=true]` of `--attest`: whether it asks for one.
 pub fn attests(text: &str) -> bool {
     !fields(text).any(|field| matches!(field, ("disabled", None | Some("true" | "1"))))
@@ -237,6 +294,37 @@ mod tests {
             assert!(of(bad).is_err(), "{bad}");
         }
         std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn what_is_annotated() {
+        let platform = Platform::parse("linux/arm64").unwrap();
+        let of = |texts: &[&str]| {
+            let all: Vec<Annotation> = texts.iter().map(|t| annotation(t).unwrap()).collect();
+            let found = annotations(&all, &platform).into_iter();
+            found.map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["a=b", "manifest:c=d=e", "a=f"]), ["a=f", "c=d=e"]);
+        assert_eq!(
+            of(&[
+                "manifest[linux/arm64]:a=1",
+                "manifest[linux/amd64]:b=2",
+                "c="
+            ]),
+            ["a=1", "c="]
+        );
+        for bad in [
+            "a",
+            "=b",
+            "index:a=b",
+            "manifest,index:a=b",
+            "manifest-descriptor:a=b",
+            "x:a=b",
+            "a b=c",
+            "manifest[]:a=b",
+        ] {
+            assert!(annotation(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

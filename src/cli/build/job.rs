@@ -4,7 +4,7 @@ use super::bases::Bases;
 use super::caches::{self, CacheTo};
 use super::command::{BuildArgs, Call};
 use super::context::{self, Loaded};
-use super::fields::Named;
+use super::fields::{self, Named};
 use super::outputs::Outputs;
 use super::record::Recorder;
 use super::show::{self, Text};
@@ -13,7 +13,7 @@ use crate::build::exec::schedule::{self, Stopped};
 use crate::build::exec::stage::Contents;
 use crate::build::exec::work::Work;
 use crate::build::exec::{Build, Options};
-use crate::build::export::Made;
+use crate::build::export::{Made, Wanted};
 use crate::build::files::hashes::Hashes;
 use crate::build::files::ignore::Ignore;
 use crate::build::files::tree::Tree;
@@ -179,12 +179,17 @@ impl Job<'_> {
         let chain = chains
             .last()
             .ok_or_else(|| Error::internal("nothing was built"))?;
+        let platform = &plan.target().platform;
+        let annotations = fields::annotations(&self.args.annotation, platform);
         let inline = self.args.cache_to.iter().any(CacheTo::is_inline);
         let outputs = Outputs {
             engine: self.engine,
             args: self.args,
-            epoch: self.options.epoch,
-            inline: inline.then_some(&steps),
+            wanted: Wanted {
+                epoch: self.options.epoch,
+                inline: inline.then_some(&steps),
+                annotations: &annotations,
+            },
         };
         let (tags, made) = outputs.write(plan, chain, &mut progress, export.id)?;
         progress.end(export.id, Outcome::Done);

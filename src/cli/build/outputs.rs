@@ -3,7 +3,7 @@
 use super::command::BuildArgs;
 use super::fields::Output;
 use crate::build::exec::chain::Chain;
-use crate::build::export::{self, Files, Made};
+use crate::build::export::{self, Files, Made, Wanted};
 use crate::build::plan::Plan;
 use crate::build::progress::{Id, Progress};
 use crate::cli::Front;
@@ -16,7 +16,6 @@ use crate::image::Reference;
 use crate::output::progress::Silent;
 use crate::registry;
 use crate::store::pack::unwritten;
-use crate::transfer::cache::Steps;
 use crate::transfer::push::Push;
 use crate::transfer::save::{self, Selected};
 use std::fs::File;
@@ -26,10 +25,7 @@ use std::path::Path;
 pub(super) struct Outputs<'a> {
     pub(super) engine: &'a Engine,
     pub(super) args: &'a BuildArgs,
-    /// SOURCE_DATE_EPOCH.
-    pub(super) epoch: Option<i64>,
-    /// What the image is to tell other machines of its steps.
-    pub(super) inline: Option<&'a Steps>,
+    pub(super) wanted: Wanted<'a>,
 }
 
 impl Outputs<'_> {
@@ -67,7 +63,7 @@ impl Outputs<'_> {
         if !into_store && !archives {
             return Ok((tags, None));
         }
-        let made = export::write(self.engine, plan.target(), chain, self.epoch, self.inline)?;
+        let made = export::write(self.engine, plan.target(), chain, self.wanted)?;
         for output in outputs {
             if let Output::Archive { name, to } = output {
                 let mut tags = self.args.tag.clone();
