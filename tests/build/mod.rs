@@ -4,6 +4,7 @@
 
 mod cache;
 mod contexts;
+mod debug;
 mod docker;
 mod failures;
 mod kills;

@@ -7,8 +7,10 @@ use super::mounts::{self, Prepared};
 use super::points;
 use super::{Build, Limits};
 use crate::build::plan::{Run, Source as From};
+use crate::container::attach::attach;
 use crate::container::network::endpoints::has_networks;
 use crate::container::plan::security;
+use crate::container::relay::{Outcome, RelayOptions};
 use crate::container::remove;
 use crate::container::room::Room;
 use crate::container::start::{Step, Way, launch_step};
@@ -23,9 +25,28 @@ use crate::sys::procfs::Process;
 use crate::sys::signal;
 use crate::text::{id, time};
 use crate::userns::task;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// BuildKit's name for the host that steps run on.
 const HOSTNAME: &str = "buildkitsandbox";
+
+/// What the RUNs of a stage have together.
+#[derive(Default)]
+pub struct Shared {
+    network: Network,
+    /// What a step has written that has failed, kept for `--debug`.
+    pub failed: Option<PathBuf>,
+}
+
+/// Where a build has failed: enough to look around there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Scene {
+    /// Before the step.
+    pub chain: Chain,
+    /// What it has written.
+    pub upper: PathBuf,
+}
 
 /// The network of a stage's steps.
 #[derive(Default)]
@@ -33,7 +54,7 @@ pub enum Network {
     /// None of them has needed it yet.
     #[default]
     Unused,
-    Shared(Room),
+    Shared(Box<Room>),
     /// Each gets its own: this host needs a process of another program for it.
     Apart,
 }
@@ -45,7 +66,8 @@ impl Network {
             return None;
         }
         if matches!(self, Self::Unused) {
-            *self = Room::begin(engine, container).map_or(Self::Apart, Self::Shared);
+            let made = Room::begin(engine, container);
+            *self = made.map_or(Self::Apart, |room| Self::Shared(Box::new(room)));
         }
         let Self::Shared(room) = self else {
             return None;
@@ -63,11 +85,11 @@ pub fn run(
     run: &Run,
     platform: &str,
     layers: &dyn Fn(&From) -> Result<Vec<StepLayer>>,
-    network: &mut Network,
+    shared: &mut Shared,
     log: &mut dyn FnMut(&[u8]),
 ) -> Result<Option<StepLayer>> {
     let mut container = container(build, chain, run, platform)?;
-    let room = network.enter(build.steps, &mut container);
+    let room = shared.network.enter(build.steps, &mut container);
     let paths = &build.steps.paths;
     let dir = paths.container(&container.id);
     let state = State {
@@ -89,7 +111,11 @@ pub fn run(
         let _ = remove::remove_alone(build.steps, &container.id, true, true);
     })?;
     if status != 0 {
-        let _ = remove::remove_alone(build.steps, &container.id, true, true);
+        if build.options.debug {
+            shared.failed = Some(dir.join("upper"));
+        } else {
+            let _ = remove::remove_alone(build.steps, &container.id, true, true);
+        }
         return Err(unsuccessful(run, status));
     }
     let upper = dir.join("upper");
@@ -101,6 +127,62 @@ pub fn run(
     containers::hide(paths, &container.id, "")?;
     let _ = std::fs::remove_dir_all(paths.run_container(&container.id));
     Ok(made)
+}
+
+/// A shell where `run` has failed, with its files, mounts and variables, on the
+/// caller's terminal; how that ended.
+pub fn look_around(
+    build: &Build<'_>,
+    scene: &Scene,
+    run: &Run,
+    platform: &str,
+    layers: &dyn Fn(&From) -> Result<Vec<StepLayer>>,
+    size: (u16, u16),
+) -> Result<Outcome> {
+    let shell = Run {
+        words: vec!["/bin/sh".into()],
+        script: None,
+        ..run.clone()
+    };
+    let mut container = container(build, &scene.chain, &shell, platform)?;
+    container.config.tty = true;
+    container.config.open_stdin = true;
+    container.config.attach_stdin = true;
+    container.host_config.console_size = [size.0, size.1];
+    let paths = &build.steps.paths;
+    let dir = paths.container(&container.id);
+    let state = State {
+        version: VERSION,
+        name: id::short(&container.id).into(),
+        starter: Some(Process::me()),
+        ..State::default()
+    };
+    drop(New::begin(paths, &container.id)?.finish(&container, &state, Durability::Passing)?);
+    task::run(&build.engine.paths, || {
+        std::fs::rename(&scene.upper, dir.join("upper"))
+            .context(|| "cannot use what the step has written")
+    })?;
+    let mut prepared: Prepared = mounts::prepare(build, &scene.chain, &shell, &dir, layers)?;
+    container.config.env.append(&mut prepared.env);
+    let step = Step {
+        mounts: std::mem::take(&mut prepared.steps),
+        room: None,
+    };
+    let streams = Attach {
+        stdin: true,
+        stdout: true,
+        stderr: true,
+    };
+    let way = Way::prepare(build.steps)?;
+    let launched = launch_step(build.steps, container, state, streams, way, Some(step))?;
+    let options = RelayOptions {
+        attach: streams,
+        terminal: true,
+        redraw: false,
+        signals: true,
+        detach_keys: Vec::new(),
+    };
+    attach(launched.client, &options)
 }
 
 /// BuildKit's sentence, which scripts look for.

@@ -15,7 +15,7 @@
 pub mod add;
 mod cache_mount;
 pub mod chain;
-mod command;
+pub mod command;
 mod files;
 pub mod imports;
 mod keeper;
@@ -59,6 +59,8 @@ pub struct Options {
     pub agents: BTreeMap<String, PathBuf>,
     /// Stages at a time.
     pub parallel: usize,
+    /// Keep what a step has written that fails.
+    pub debug: bool,
 }
 
 /// What a step may use.

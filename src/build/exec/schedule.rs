@@ -4,6 +4,7 @@
 
 use super::Build;
 use super::chain::Chain;
+use super::command::Scene;
 use super::keeper::Keeper;
 use super::stage::{self, Contents, Look, Looks, Walk};
 use super::wire::{self, End, Packet, Told};
@@ -32,9 +33,20 @@ pub enum Stopped {
         place: usize,
         step: Option<usize>,
         error: Error,
+        /// For `--debug`.
+        remains: Option<Box<Remains>>,
     },
     /// By a signal.
     Interrupted(i32),
+}
+
+/// Where a build has failed, and what it had by then.
+#[derive(Debug)]
+pub struct Remains {
+    pub place: usize,
+    pub step: usize,
+    pub scene: Scene,
+    pub finished: Vec<Option<Chain>>,
 }
 
 impl From<Error> for Stopped {
@@ -43,6 +55,7 @@ impl From<Error> for Stopped {
             place: usize::MAX,
             step: None,
             error,
+            remains: None,
         }
     }
 }
@@ -145,6 +158,7 @@ impl Schedule<'_> {
                             place,
                             step: Some(number),
                             error,
+                            remains: None,
                         })?;
                 match look {
                     Look::Moved { cached: true } => cached.push((place, number)),
@@ -232,7 +246,15 @@ impl Schedule<'_> {
             let _ = pidfd::reap(&worker.pidfd);
         }
         // While U is still there. What cannot go now goes with the next build.
-        let _ = work.end();
+        if !matches!(
+            done,
+            Err(Stopped::Failed {
+                remains: Some(_),
+                ..
+            })
+        ) {
+            let _ = work.end();
+        }
         drop(keeper);
         done
     }
@@ -330,12 +352,18 @@ impl Schedule<'_> {
             .end
             .hear()
             .context(|| "cannot hear from a worker of the build")?;
-        let failed = |step: Option<usize>, error: Error| Stopped::Failed { place, step, error };
+        let failed = |step: Option<usize>, error: Error, remains| Stopped::Failed {
+            place,
+            step,
+            error,
+            remains,
+        };
         match heard {
             None => {
                 return Err(failed(
                     None,
                     Error::internal("a worker of the build was killed"),
+                    None,
                 ));
             }
             Some(Packet::Descriptor(_)) => {}
@@ -354,13 +382,21 @@ impl Schedule<'_> {
                     let worker = self.workers.remove(index);
                     let _ = pidfd::reap(&worker.pidfd);
                 }
-                Told::Failed(step, failure) => {
+                Told::Failed(step, failure, scene) => {
                     let error = Error::from(failure);
                     if let Some(step) = step {
                         self.progress
                             .end((place, step), Outcome::Failed(error.message().to_string()));
                     }
-                    return Err(failed(step, error));
+                    let remains = scene.zip(step).map(|(scene, step)| {
+                        Box::new(Remains {
+                            place,
+                            step,
+                            scene,
+                            finished: self.finished.clone(),
+                        })
+                    });
+                    return Err(failed(step, error, remains));
                 }
             },
         }

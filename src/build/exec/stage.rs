@@ -143,7 +143,7 @@ pub struct Walk<'a> {
     pub build: &'a Build<'a>,
     pub place: usize,
     pub chain: Chain,
-    network: RefCell<command::Network>,
+    shared: RefCell<command::Shared>,
     looks: Looks<'a>,
 }
 
@@ -164,7 +164,7 @@ impl<'a> Walk<'a> {
             build,
             place,
             chain,
-            network: RefCell::default(),
+            shared: RefCell::default(),
             looks,
         }
     }
@@ -341,9 +341,9 @@ impl<'a> Walk<'a> {
             Action::Run(run) => {
                 let layers = |from: &Source| self.layers(from, finished);
                 let platform = self.stage().platform.to_string();
-                let network = &mut *self.network.borrow_mut();
+                let shared = &mut *self.shared.borrow_mut();
                 let (build, chain) = (self.build, &self.chain);
-                let made = command::run(build, chain, run, &platform, &layers, network, log)?;
+                let made = command::run(build, chain, run, &platform, &layers, shared, log)?;
                 (known, made)
             }
             Action::Copy(copy) => match self.copy(number, copy, contents, finished, log)? {
@@ -395,14 +395,7 @@ impl<'a> Walk<'a> {
     }
 
     fn layers(&self, from: &Source, finished: &[Option<Chain>]) -> Result<Vec<StepLayer>> {
-        match from {
-            Source::Stage(place) => finished[*place]
-                .as_ref()
-                .map(|chain| chain.layers.clone())
-                .ok_or_else(|| Error::internal("a stage that is needed is not done")),
-            Source::Image(image) => Ok(Chain::of_image(&self.build.plan.images[*image])?.layers),
-            _ => Ok(Vec::new()),
-        }
+        layers(self.build, from, finished)
     }
 
     /// The key, and the layer, or what was in the cache.
@@ -484,6 +477,22 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// The layers of a stage that is done, or of an image.
+pub fn layers(
+    build: &Build<'_>,
+    from: &Source,
+    finished: &[Option<Chain>],
+) -> Result<Vec<StepLayer>> {
+    match from {
+        Source::Stage(place) => finished[*place]
+            .as_ref()
+            .map(|chain| chain.layers.clone())
+            .ok_or_else(|| Error::internal("a stage that is needed is not done")),
+        Source::Image(image) => Ok(Chain::of_image(&build.plan.images[*image])?.layers),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// Stages whose files a step takes.
 pub fn needs(step: &Step) -> Vec<usize> {
     let of = |source: &Source| match source {
@@ -544,7 +553,12 @@ pub fn work(
         };
         if let Err(error) = result {
             let _ = step;
-            break Told::Failed(Some(number), Failure::from(&error));
+            let upper = walk.shared.borrow_mut().failed.take();
+            let scene = upper.map(|upper| command::Scene {
+                chain: walk.chain.clone(),
+                upper,
+            });
+            break Told::Failed(Some(number), Failure::from(&error), scene);
         }
     };
     // The command may end as soon as it has heard.

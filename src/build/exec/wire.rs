@@ -14,6 +14,7 @@
 //! Both are the same program, of the same moment: there are no versions.
 
 use super::chain::Chain;
+use super::command::Scene;
 use crate::error::{Error, Kind};
 use crate::sys::cmsg;
 use nix::errno::Errno;
@@ -31,7 +32,8 @@ pub enum Told {
     Done(usize),
     Need(usize),
     Finished(Chain),
-    Failed(Option<usize>, Failure),
+    /// The step, why, and where.
+    Failed(Option<usize>, Failure, Option<Scene>),
 }
 
 /// An error on its way.

@@ -78,7 +78,7 @@ pub struct BuildArgs {
     /// MEMs in which to allow execution (0-3, 0,1)
     #[arg(long, hide = true)]
     cpuset_mems: Option<String>,
-    /// Enable debug logging
+    /// Start a shell where a step has failed
     #[arg(short = 'D', long)]
     debug: bool,
     /// Name of the Dockerfile (default: "PATH/Dockerfile")
@@ -217,7 +217,6 @@ impl BuildArgs {
             (self.attest.iter().any(|a| fields::attests(a)), "--attest"),
             (!self.resource.is_empty(), "--resource"),
             (self.squash, "--squash"),
-            (self.debug, "--debug"),
             (!self.rm, "--rm=false"),
             (
                 self.builder.as_deref().is_some_and(|b| b != "default"),
@@ -338,6 +337,7 @@ impl BuildArgs {
                 cgroup_parent: self.cgroup_parent.clone(),
             },
             epoch: epoch.transpose()?,
+            debug: self.debug,
             secrets: secrets.collect::<Result<_>>()?,
             agents: agents.collect::<Result<_>>()?,
             parallel: std::thread::available_parallelism()

@@ -9,8 +9,10 @@ use super::outputs::Outputs;
 use super::record::Recorder;
 use super::show::{self, Text};
 use crate::build::checks::{self, Choice, Warning};
-use crate::build::exec::schedule::{self, Stopped};
-use crate::build::exec::stage::Contents;
+use crate::build::exec::chain::Chain;
+use crate::build::exec::command;
+use crate::build::exec::schedule::{self, Remains, Stopped};
+use crate::build::exec::stage::{self, Contents};
 use crate::build::exec::work::Work;
 use crate::build::exec::{Build, Options};
 use crate::build::export::{Made, Wanted};
@@ -20,8 +22,9 @@ use crate::build::files::tree::Tree;
 use crate::build::keep;
 use crate::build::parse::Dockerfile;
 use crate::build::parse::place::Fault;
-use crate::build::plan::{self, Plan};
+use crate::build::plan::{self, Action, Plan, Source};
 use crate::build::progress::{Id, Outcome, Progress, Vertex};
+use crate::cli::container::streams;
 use crate::cli::{Front, stdout};
 use crate::engine::Engine;
 use crate::error::{Context as _, Error, Result};
@@ -29,6 +32,7 @@ use crate::image::{Digest, Reference};
 use crate::transfer::cache::Steps;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
 use std::path::Path;
 
 /// The vertices of what is fetched.
@@ -158,6 +162,7 @@ impl Job<'_> {
                 place,
                 step: Some(step),
                 error,
+                remains: None,
             })
             .and_then(|contents| {
                 let done = schedule::carry_out(&build, &contents, self.work, &mut progress)?;
@@ -165,12 +170,30 @@ impl Job<'_> {
             });
         let (contents, chains) = match carried_out {
             Ok(done) => done,
-            Err(stopped) => return Ok(fail(progress, stopped, plan, &text)),
+            Err(stopped) => {
+                let (status, remains) = fail(progress, stopped, plan, &text);
+                if let Some(remains) = remains {
+                    self.look_around(&build, &remains)?;
+                }
+                return Ok(status);
+            }
         };
         let steps = match self.args.cache_to.is_empty() {
             true => Steps::new(),
             false => schedule::look_back(&build, &contents, &chains)?,
         };
+        self.export(plan, &chains, &steps, progress, quiet)
+    }
+
+    /// What comes of the stages; `steps` are for the caches.
+    fn export(
+        &self,
+        plan: &Plan,
+        chains: &[Chain],
+        steps: &Steps,
+        mut progress: Recorder,
+        quiet: bool,
+    ) -> Result<u8> {
         let export: Vertex = Vertex {
             id: (usize::MAX, 2),
             name: "exporting to image".into(),
@@ -187,7 +210,7 @@ impl Job<'_> {
             args: self.args,
             wanted: Wanted {
                 epoch: self.options.epoch,
-                inline: inline.then_some(&steps),
+                inline: inline.then_some(steps),
                 annotations: &annotations,
             },
         };
@@ -198,7 +221,7 @@ impl Job<'_> {
             engine,
             self.front,
             wanted,
-            &steps,
+            steps,
             &chain.layers,
             &mut progress,
         )?;
@@ -244,6 +267,25 @@ impl Job<'_> {
             named.insert(name.clone(), tree);
         }
         Ok(named)
+    }
+
+    /// `--debug`: a shell where a RUN has failed.
+    fn look_around(&self, build: &Build<'_>, remains: &Remains) -> Result<()> {
+        let stage = &build.plan.stages[remains.place];
+        let Action::Run(run) = &stage.steps[remains.step].action else {
+            return Ok(());
+        };
+        if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+            self.front
+                .warn("--debug: no shell was started, for that needs a terminal");
+            return Ok(());
+        }
+        self.front
+            .note("a shell where the step has failed; exit ends the build");
+        let layers = |from: &Source| stage::layers(build, from, &remains.finished);
+        let platform = stage.platform.to_string();
+        let size = streams::size();
+        command::look_around(build, &remains.scene, run, &platform, &layers, size).map(drop)
     }
 
     fn hashes(&self, name: &str, loaded: &Loaded) -> Hashes {
@@ -339,8 +381,13 @@ fn rules(warnings: &[Warning]) -> String {
     rules.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// Tells why; the status.
-fn fail(progress: Recorder, stopped: Stopped, plan: &Plan, text: &Text<'_>) -> u8 {
+/// Tells why; the status, and what was kept.
+fn fail(
+    progress: Recorder,
+    stopped: Stopped,
+    plan: &Plan,
+    text: &Text<'_>,
+) -> (u8, Option<Box<Remains>>) {
     match stopped {
         Stopped::Interrupted(signal) => {
             drop(progress);
@@ -350,9 +397,14 @@ fn fail(progress: Recorder, stopped: Stopped, plan: &Plan, text: &Text<'_>) -> u
                 text,
                 &Error::conflict("Canceled: context canceled"),
             );
-            128 + u8::try_from(signal).unwrap_or(2)
+            (128 + u8::try_from(signal).unwrap_or(2), None)
         }
-        Stopped::Failed { place, step, error } => {
+        Stopped::Failed {
+            place,
+            step,
+            error,
+            remains,
+        } => {
             let id: Id = (place, step.unwrap_or(usize::MAX));
             let known = progress.finish(id);
             let stage = plan.stages.get(place);
@@ -361,7 +413,7 @@ fn fail(progress: Recorder, stopped: Stopped, plan: &Plan, text: &Text<'_>) -> u
                 None => stage.head,
             });
             show::failure(known.as_ref(), at, text, &error);
-            1
+            (1, remains)
         }
     }
 }

@@ -21,6 +21,6 @@ pub mod rm;
 pub mod run;
 pub mod start;
 pub mod stop;
-mod streams;
+pub mod streams;
 pub mod top;
 pub mod wait;
