@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod import;
 mod layer;
+pub mod layout;
 pub mod load;
 pub mod manifests;
 pub mod pull;

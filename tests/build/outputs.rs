@@ -1,6 +1,7 @@
 //! Where a build's result goes: archives, and registries.
 
-use super::Site;
+use super::{Site, cached};
+use crate::support::Env;
 use crate::support::env::run;
 use crate::support::registry::Registry;
 
@@ -109,4 +110,62 @@ fn annotations_of_the_manifest() {
     // They are of the manifest: the image's ID is that of one without.
     let id = |options: &[&str]| site.build(&[options, &["-q"]].concat()).ok().text();
     assert_eq!(id(&annotations), id(&[]));
+}
+
+#[test]
+fn layouts_that_are_written_and_built_on() {
+    let site = Site::new();
+    site.dockerfile(TEXT);
+    let dir = site.env.path("home/layout").display().to_string();
+    let before = site.env.ok(["images", "-aq"]);
+    let out = format!("type=oci,tar=false,dest={dir}");
+    site.build(&["-t", "some/app:2", "-o", &out]).ok();
+    assert_eq!(site.env.ok(["images", "-aq"]), before);
+    let mut skopeo = site.env.command("skopeo");
+    let copy = site.env.path("home/copy").display().to_string();
+    skopeo.args(["--insecure-policy", "copy", "-q"]);
+    skopeo.args([format!("oci:{dir}:2"), format!("dir:{copy}")]);
+    run(skopeo, b"", 60).ok();
+    // Elsewhere, where nothing of it is known.
+    let other = Site::of(Env::new());
+    let context = |place: &str| format!("--build-context=base=oci-layout://{place}");
+    other.dockerfile("FROM base\nRUN cat /f > /g\nCOPY --from=base /f /h\n");
+    let build = |options: &[&str]| other.build(&[options, &["-t", "t"]].concat());
+    build(&[&context(&format!("{dir}:2"))]).ok();
+    assert_eq!(other.shows("cat /f /g /h"), "made\nmade\nmade");
+    assert_eq!(other.env.ok(["images", "-q"]).lines().count(), 1);
+    build(&[&context(&dir)])
+        .status(1)
+        .says("the layout has no latest");
+    build(&[&context("/nope:1")]).status(1).says("/nope");
+    let wrong = format!("{dir}@sha256:{}", "0".repeat(64));
+    build(&[&context(&wrong)])
+        .status(1)
+        .says("the layout has no sha256:0");
+    // No Dockerfile reads the host by itself.
+    other.dockerfile(&format!("FROM oci-layout://{dir}:2\n"));
+    build(&[]).status(1);
+    // What is not what it says is not taken.
+    for entry in std::fs::read_dir(format!("{dir}/blobs/sha256")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            bytes[20] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    let third = Site::of(Env::new());
+    third.dockerfile("FROM base\nRUN true\n");
+    third.build(&[&context(&format!("{dir}:2"))]).status(1);
+    assert_eq!(third.env.ok(["images", "-q"]), "");
+}
+
+#[test]
+fn into_the_cache_alone() {
+    let site = Site::new();
+    site.dockerfile(TEXT);
+    let before = site.env.ok(["images", "-aq"]);
+    site.build(&["-t", "t", "-o", "type=cacheonly"]).ok();
+    assert_eq!(site.env.ok(["images", "-aq"]), before);
+    assert_eq!(cached(&site.build(&["-t", "t"]).ok()), 1);
 }

@@ -1,15 +1,19 @@
 //! Base images: from the store, or pulled.
 
+use super::fields;
 use crate::build::plan::{Base, Images};
 use crate::cli::Front;
 use crate::cli::image::pull::pull_missing;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::image::manifest::MAX_DOCUMENT;
-use crate::image::{Platform, Reference};
+use crate::image::{Descriptor, Platform, Reference};
 use crate::output::progress::Silent;
+use crate::store::Image;
+use crate::transfer::layout::{self, Layout};
 use crate::transfer::ship::ship;
-use std::collections::HashMap;
+use crate::userns::task;
+use std::collections::{HashMap, HashSet};
 
 pub struct Bases<'a> {
     pub engine: &'a Engine,
@@ -17,16 +21,25 @@ pub struct Bases<'a> {
     /// `--pull`: the registry is asked in any case.
     pub pull: bool,
     pub quiet: bool,
+    /// Values of `--build-context` that are layouts: no Dockerfile may name one.
+    pub layouts: HashSet<String>,
     found: HashMap<(String, String), Base>,
 }
 
 impl<'a> Bases<'a> {
-    pub fn new(engine: &'a Engine, front: &'a Front, pull: bool, quiet: bool) -> Self {
+    pub fn new(
+        engine: &'a Engine,
+        front: &'a Front,
+        pull: bool,
+        quiet: bool,
+        layouts: HashSet<String>,
+    ) -> Self {
         Self {
             engine,
             front,
             pull,
             quiet,
+            layouts,
             found: HashMap::new(),
         }
     }
@@ -39,6 +52,25 @@ impl<'a> Bases<'a> {
             let _lease = store.lease()?;
             ship(store, &image, &Silent)?.unwrap_or(image)
         };
+        self.base(name, image, platform)
+    }
+
+    /// The image of an OCI layout, which nobody else sees.
+    fn of_layout(&self, name: &str, place: &str, platform: &Platform) -> Result<Base> {
+        let (dir, tag, digest) = fields::layout(place)?;
+        let store = self.engine.store()?;
+        let (media_type, found, size) = task::run(&self.engine.paths, || {
+            let layout = Layout::open(&dir)?;
+            let entry = layout.entry(&tag, digest.as_ref())?;
+            let found = layout::import(&layout, entry, platform, store)?;
+            Ok((found.media_type, found.digest, found.size))
+        })?;
+        let image = store.unseen(&Descriptor::new(media_type, found, size))?;
+        self.base(name, image, platform)
+    }
+
+    fn base(&self, name: &str, image: Image, platform: &Platform) -> Result<Base> {
+        let store = self.engine.store()?;
         let config = store.config(&image)?;
         if !config.platform.os.is_empty() && !platform.runs(&config.platform) {
             return Err(Error::not_found(format!(
@@ -58,6 +90,11 @@ impl<'a> Bases<'a> {
     }
 
     fn obtain(&self, name: &str, platform: &Platform) -> Result<Base> {
+        if let Some(place) = name.strip_prefix(fields::LAYOUT)
+            && self.layouts.contains(name)
+        {
+            return self.of_layout(name, place, platform);
+        }
         if !self.pull {
             match self.local(name, platform) {
                 Err(e) if e.kind() == Kind::NotFound => {}

@@ -2,7 +2,7 @@
 
 use crate::build::exec::{Secret, add};
 use crate::error::{Error, Result};
-use crate::image::Platform;
+use crate::image::{Digest, Platform};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -110,6 +110,10 @@ pub enum Output {
     /// An archive of the image, for `load` and for readers of OCI layouts; `-`
     /// is standard output. It does not come into the store.
     Archive { name: Option<String>, to: PathBuf },
+    /// The same, not packed: an OCI layout.
+    Layout { name: Option<String>, to: PathBuf },
+    /// Nowhere: the steps are in the cache.
+    Nothing,
     /// The files, into a directory.
     Local(PathBuf),
     /// The files, as an archive; `-` is standard output.
@@ -125,11 +129,14 @@ pub fn output(text: &str) -> Result<Output> {
         });
     }
     let (mut kind, mut dest, mut name, mut push) = (None, None, None, None);
+    let mut packed = true;
     for (key, value) in fields(text) {
         match (key, value) {
             ("type", Some(value)) => kind = Some(value),
             ("dest", Some(value)) => dest = Some(value),
             ("name", Some(value)) => name = Some(value.to_string()),
+            ("tar", Some("true")) => packed = true,
+            ("tar", Some("false")) => packed = false,
             ("push", Some("true")) => push = Some(true),
             ("push", Some("false")) => push = Some(false),
             (key, _) => return Err(refused(&format!("--output {key}"))),
@@ -146,6 +153,12 @@ pub fn output(text: &str) -> Result<Output> {
         dest.ok_or_else(|| Error::usage(format!("dest is required for --output {text}")))
     };
     match kind {
+        Some("oci") if !packed => Ok(Output::Layout {
+            name,
+            to: needed(dest)?,
+        }),
+        _ if !packed => Err(refused(&format!("--output {text}: tar"))),
+        Some("cacheonly") if dest.is_none() && name.is_none() => Ok(Output::Nothing),
         Some("local") => Ok(Output::Local(needed(dest)?)),
         Some("tar") => Ok(Output::Tar(needed(dest)?)),
         Some("image") => Ok(Output::Image {
@@ -161,7 +174,6 @@ pub fn output(text: &str) -> Result<Output> {
             name,
             to: dest.filter(|dest| !dest.is_empty()).unwrap_or("-").into(),
         }),
-        Some(kind @ "cacheonly") => Err(refused(&format!("--output type={kind}"))),
         Some(kind) => Err(Error::usage(format!("unknown output type {kind:?}"))),
         None => Err(Error::usage(format!("type is required for output: {text}"))),
     }
@@ -243,6 +255,26 @@ pub enum Named {
     Archive(String),
 }
 
+/// Before the place of an OCI layout.
+pub const LAYOUT: &str = "oci-layout://";
+
+/// `PATH[:TAG][@DIGEST]`; the tag is `latest` when there is neither.
+pub fn layout(text: &str) -> Result<(PathBuf, String, Option<Digest>)> {
+    let (text, digest) = match text.split_once('@') {
+        Some((text, digest)) => (text, Some(Digest::parse(digest)?)),
+        None => (text, None),
+    };
+    let (path, tag) = match text.rsplit_once(':') {
+        Some((path, tag)) if !tag.contains('/') => (path, tag),
+        _ => (text, "latest"),
+    };
+    match path.is_empty() || tag.is_empty() {
+        true => Err(Error::usage(format!("invalid OCI layout {text:?}"))
+            .hint("oci-layout://PATH[:TAG][@DIGEST]")),
+        false => Ok((path.into(), tag.to_owned(), digest)),
+    }
+}
+
 pub fn build_context(text: &str) -> Result<(String, Named)> {
     let (name, value) = text
         .split_once('=')
@@ -254,6 +286,10 @@ pub fn build_context(text: &str) -> Result<(String, Named)> {
         Some(("docker-image", image)) => Named::Image(image.to_string()),
         _ if add::is_git(value) => Named::Repository(value.to_string()),
         _ if add::is_url(value) => Named::Archive(value.to_string()),
+        Some((scheme, place)) if format!("{scheme}://") == LAYOUT => {
+            layout(place)?;
+            Named::Image(value.to_string())
+        }
         Some((scheme, _)) => return Err(refused(&format!("--build-context {scheme}://"))),
         None if value == "-" => return Err(refused(&format!("--build-context {value}"))),
         None => Named::Directory(value.into()),
@@ -352,12 +388,19 @@ mod tests {
         assert_eq!(output("type=docker,dest=x").unwrap(), archive("x"));
         assert_eq!(output("type=oci,dest=x").unwrap(), archive("x"));
         assert_eq!(output("type=oci").unwrap(), archive("-"));
+        assert_eq!(output("type=cacheonly").unwrap(), Output::Nothing);
+        let unpacked = Output::Layout {
+            name: None,
+            to: "x".into(),
+        };
+        assert_eq!(output("type=oci,tar=false,dest=x").unwrap(), unpacked);
         for bad in [
-            "type=oci,tar=false,dest=x",
+            "type=oci,tar=false",
+            "type=docker,tar=false,dest=x",
+            "type=cacheonly,dest=x",
             "type=oci,push=true",
             "type=image,dest=x",
             "type=image,push=maybe",
-            "type=cacheonly",
             "type=x",
             "dest=x",
             "type=local",
@@ -381,7 +424,21 @@ mod tests {
             build_context("a=https://h/r.tar.gz").unwrap(),
             ("a".into(), Named::Archive("https://h/r.tar.gz".into()))
         );
-        for bad in ["a", "=x", "a=oci-layout://x", "a=-", "a="] {
+        let of = |text: &str| layout(text).map(|(path, tag, _)| (path, tag)).unwrap();
+        assert_eq!(of("a/b"), ("a/b".into(), "latest".into()));
+        assert_eq!(of("a:b/c:1"), ("a:b/c".into(), "1".into()));
+        let digest = Digest::of(b"x");
+        let found = layout(&format!("/d:1@{digest}")).unwrap();
+        assert_eq!(found, ("/d".into(), "1".into(), Some(digest)));
+        for bad in [
+            "a",
+            "=x",
+            "a=oci-layout://",
+            "a=oci-layout://x@y",
+            "a=s://x",
+            "a=-",
+            "a=",
+        ] {
             assert!(build_context(bad).is_err(), "{bad}");
         }
     }

@@ -31,7 +31,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::image::{Digest, Reference};
 use crate::transfer::cache::Steps;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -82,6 +82,7 @@ impl Job<'_> {
             self.front,
             self.args.pull,
             quiet || self.args.progress == "rawjson",
+            self.layouts(),
         );
         let plan = match plan::plan(&file, &self.request, &mut bases) {
             Ok(plan) => plan,
@@ -104,6 +105,20 @@ impl Job<'_> {
             self.warn(&plan, &warnings);
         }
         Ok(status)
+    }
+
+    /// Values of `--build-context` that are OCI layouts.
+    fn layouts(&self) -> HashSet<String> {
+        let images = self
+            .args
+            .build_context
+            .iter()
+            .filter_map(|(_, context)| match context {
+                Named::Image(image) => Some(image),
+                _ => None,
+            });
+        let layouts = images.filter(|image| image.starts_with(fields::LAYOUT));
+        layouts.cloned().collect()
     }
 
     fn choice(&self, file: &Dockerfile) -> Result<Choice> {

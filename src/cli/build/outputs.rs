@@ -16,8 +16,10 @@ use crate::image::Reference;
 use crate::output::progress::Silent;
 use crate::registry;
 use crate::store::pack::unwritten;
+use crate::transfer::layout;
 use crate::transfer::push::Push;
 use crate::transfer::save::{self, Selected};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -54,21 +56,21 @@ impl Outputs<'_> {
                     export::files(self.engine, chain, &Files::Tar(to.file()))?;
                     to.finish()?;
                 }
-                Output::Archive { .. } => {}
+                Output::Archive { .. } | Output::Layout { .. } | Output::Nothing => {}
             }
         }
         let archives = outputs
             .iter()
-            .any(|output| matches!(output, Output::Archive { .. }));
+            .any(|output| matches!(output, Output::Archive { .. } | Output::Layout { .. }));
         if !into_store && !archives {
             return Ok((tags, None));
         }
         let made = export::write(self.engine, plan.target(), chain, self.wanted)?;
         for output in outputs {
-            if let Output::Archive { name, to } = output {
-                let mut tags = self.args.tag.clone();
-                tags.extend(named(name)?);
-                self.archive(&made, tags, to)?;
+            match output {
+                Output::Archive { name, to } => self.archive(&made, self.names(name)?, to)?,
+                Output::Layout { name, to } => self.layout(&made, &self.names(name)?, to)?,
+                _ => {}
             }
         }
         progress.log(id, format!("writing image {}\n", made.id).as_bytes());
@@ -79,6 +81,29 @@ impl Outputs<'_> {
             }
         }
         Ok((tags, Some(made)))
+    }
+
+    /// Those of `--tag`, and the output's own.
+    fn names(&self, own: &Option<String>) -> Result<Vec<Reference>> {
+        let mut names = self.args.tag.clone();
+        names.extend(named(own)?);
+        Ok(names)
+    }
+
+    fn layout(&self, made: &Made, names: &[Reference], to: &Path) -> Result<()> {
+        let store = self.engine.store()?;
+        let manifest = store.manifest(&store.unseen(&made.manifest)?)?;
+        let mut blobs = manifest.layers;
+        blobs.push(manifest.config);
+        let tags = names.iter().filter_map(Reference::tag);
+        let tags: BTreeSet<&str> = tags.collect();
+        let tags = if tags.is_empty() {
+            BTreeSet::from(["latest"])
+        } else {
+            tags
+        };
+        tags.into_iter()
+            .try_for_each(|tag| layout::write(store, &made.manifest, &blobs, to, tag))
     }
 
     fn archive(&self, made: &Made, tags: Vec<Reference>, path: &Path) -> Result<()> {

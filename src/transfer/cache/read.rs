@@ -3,19 +3,15 @@
 use super::{Steps, steps_of};
 use crate::config::Source;
 use crate::error::{Context, Error, Result};
-use crate::fs::rooted;
-use crate::image::manifest::{MAX_DOCUMENT, OCI_INDEX, is_layer};
+use crate::image::manifest::{MAX_DOCUMENT, is_layer};
 use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference};
 use crate::output::progress::Progress;
 use crate::registry::{Client, Options, Watch};
 use crate::store::{StepLayer, Store};
 use crate::transfer::layer::{Layer, fetch_all, from_store};
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
+use crate::transfer::layout::Layout;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 /// How many indexes may point to each other before it is a loop.
@@ -111,32 +107,21 @@ impl Depot {
         match self.open()? {
             (Some(client), _) => fetch_all(&wanted, store, &client, PARALLEL, progress),
             (None, Some(layout)) => wanted.iter().try_for_each(|layer| {
-                if let Some(mut writer) = store.begin_blob(&layer.blob.digest, layer.blob.size)? {
-                    // A killed one may have left a part of something else.
-                    writer.restart()?;
-                    let mut blob = open_blob(&layout, &layer.blob.digest)?.take(layer.blob.size);
-                    std::io::copy(&mut blob, &mut writer)
-                        .context(|| format!("cannot copy blob {}", layer.blob.digest))?;
-                    writer.commit()?;
-                }
+                layout.copy(&layer.blob, store)?;
                 from_store(layer, store, progress)
             }),
             (None, None) => Ok(()),
         }
     }
 
-    fn open(&self) -> Result<(Option<Client>, Option<File>)> {
+    fn open(&self) -> Result<(Option<Client>, Option<Layout>)> {
         match self {
             Self::Registry {
                 name,
                 sources,
                 options,
             } => Ok((Some(Client::new(name, sources.clone(), options)), None)),
-            Self::Layout { dir, .. } => {
-                let file =
-                    File::open(dir).context(|| format!("cannot open \"{}\"", dir.display()))?;
-                Ok((None, Some(file)))
-            }
+            Self::Layout { dir, .. } => Ok((None, Some(Layout::open(dir)?))),
         }
     }
 }
@@ -153,7 +138,7 @@ fn of(diff_id: Digest, blob: &Descriptor) -> StepLayer {
 
 struct Place<'a> {
     client: Option<&'a Client>,
-    layout: Option<&'a File>,
+    layout: Option<&'a Layout>,
 }
 
 impl Place<'_> {
@@ -185,10 +170,10 @@ impl Place<'_> {
                 Ok((fetched.bytes, fetched.media_type))
             }
             (Depot::Layout { tag, digest, .. }, _, Some(layout)) => {
-                let entry = entry_of(layout, tag, digest.as_ref())?;
+                let entry = layout.entry(tag, digest.as_ref())?;
                 Ok((self.document(&entry)?, Some(entry.media_type)))
             }
-            _ => Err(Error::internal("a build cache is nowhere")),
+            _ => Err(nowhere()),
         }
     }
 
@@ -201,28 +186,20 @@ impl Place<'_> {
 
     /// A small one.
     fn blob(&self, blob: &Descriptor) -> Result<Vec<u8>> {
+        let Some(client) = self.client else {
+            let layout = self.layout.ok_or_else(nowhere)?;
+            return layout.document(blob);
+        };
         let mut bytes = Vec::new();
-        let failed = || format!("cannot read blob {}", blob.digest);
-        match (self.client, self.layout) {
-            (Some(client), _) => {
-                let mut reader = client.blob(blob, 0, Watch::nobody());
-                let read = reader
-                    .by_ref()
-                    .take(MAX_DOCUMENT + 1)
-                    .read_to_end(&mut bytes);
-                if let Some(failure) = reader.failure() {
-                    return Err(failure);
-                }
-                read.context(failed)?;
-            }
-            (None, Some(layout)) => {
-                let file = open_blob(layout, &blob.digest)?;
-                file.take(MAX_DOCUMENT + 1)
-                    .read_to_end(&mut bytes)
-                    .context(failed)?;
-            }
-            (None, None) => {}
+        let mut reader = client.blob(blob, 0, Watch::nobody());
+        let read = reader
+            .by_ref()
+            .take(MAX_DOCUMENT + 1)
+            .read_to_end(&mut bytes);
+        if let Some(failure) = reader.failure() {
+            return Err(failure);
         }
+        read.context(|| format!("cannot read blob {}", blob.digest))?;
         match blob.digest.matches(&bytes) {
             true => Ok(bytes),
             false => Err(Error::invalid(format!(
@@ -233,36 +210,6 @@ impl Place<'_> {
     }
 }
 
-fn open_file(layout: &File, path: &str) -> Result<File> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
-    let file = rooted::open(layout.as_fd(), path.as_bytes(), flags, Mode::empty());
-    let file = file.context(|| format!("cannot open \"{path}\" of the layout"))?;
-    Ok(file.into())
-}
-
-fn open_blob(layout: &File, digest: &Digest) -> Result<File> {
-    let path = format!("blobs/{}/{}", digest.algorithm().name(), digest.hex());
-    open_file(layout, &path)
-}
-
-/// The entry of a layout's index.
-fn entry_of(layout: &File, tag: &str, digest: Option<&Digest>) -> Result<Descriptor> {
-    const TAG: &str = "org.opencontainers.image.ref.name";
-    let mut text = Vec::new();
-    open_file(layout, "index.json")?
-        .take(MAX_DOCUMENT)
-        .read_to_end(&mut text)
-        .context(|| "cannot read the index of the layout")?;
-    let Document::Index(index) = Document::parse(&text, Some(OCI_INDEX))? else {
-        return Err(Error::invalid("index.json of the layout is no index"));
-    };
-    let wanted = |entry: &&Descriptor| match digest {
-        Some(digest) => entry.digest == *digest,
-        None => entry.annotations.get(TAG).is_some_and(|known| known == tag),
-    };
-    let found = index.manifests.iter().find(wanted).cloned();
-    found.ok_or_else(|| {
-        let what = digest.map_or_else(|| tag.to_owned(), ToString::to_string);
-        Error::not_found(format!("the layout has no {what}"))
-    })
+fn nowhere() -> Error {
+    Error::internal("a build cache is nowhere")
 }

@@ -2,18 +2,16 @@
 
 use super::{FIELD, Steps};
 use crate::config::Source;
-use crate::error::{Context, Error, Result};
-use crate::fs::replace::{self, Durability};
-use crate::image::manifest::{MAX_DOCUMENT, OCI_CONFIG, OCI_INDEX};
+use crate::error::{Error, Result};
+use crate::image::manifest::{MAX_DOCUMENT, OCI_CONFIG};
 use crate::image::{Descriptor, Digest, Draft, Platform, Reference};
 use crate::output::progress::Progress;
 use crate::registry::Options;
 use crate::store::{StepLayer, Store};
+use crate::transfer::layout;
 use crate::transfer::push::Push;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
-
-const TAG: &str = "org.opencontainers.image.ref.name";
 
 /// A cache whose documents are in the store, until the next collection.
 pub struct Packed {
@@ -66,56 +64,7 @@ pub fn into_registry(
     Push::to(store, name, source, options, progress)?.unnamed(name, &packed.manifest, &packed.blobs)
 }
 
-/// Puts it into an OCI layout, which is made when it is not there, in the place of
-/// what has this tag.
+/// Puts it into an OCI layout, in the place of what has this tag.
 pub fn into_layout(store: &Store, packed: &Packed, dir: &Path, tag: &str) -> Result<()> {
-    let failed = || format!("cannot write the build cache into \"{}\"", dir.display());
-    for blob in packed.blobs.iter().chain([&packed.manifest]) {
-        let digest = &blob.digest;
-        let blobs = dir.join("blobs").join(digest.algorithm().name());
-        std::fs::create_dir_all(&blobs).context(failed)?;
-        let place = blobs.join(digest.hex());
-        if place.metadata().is_ok_and(|meta| meta.len() == blob.size) {
-            continue;
-        }
-        let temporary = replace::temporary_beside(&place);
-        let copy = || -> std::io::Result<()> {
-            let mut from = store.open_blob(digest).map_err(std::io::Error::other)?;
-            let mut to = std::fs::File::create_new(&temporary)?;
-            std::io::copy(&mut from, &mut to)?;
-            std::fs::rename(&temporary, &place)
-        };
-        copy()
-            .inspect_err(|_| drop(std::fs::remove_file(&temporary)))
-            .context(failed)?;
-    }
-    let layout = json!({"imageLayoutVersion": "1.0.0"}).to_string();
-    replace::replace(&dir.join("oci-layout"), layout.as_bytes(), Durability::Fast)?;
-    let index = with(dir, packed, tag)?;
-    replace::replace(
-        &dir.join("index.json"),
-        index.to_string().as_bytes(),
-        Durability::Fast,
-    )
-}
-
-/// Its index, with the new entry. Another tool's entries stay.
-fn with(dir: &Path, packed: &Packed, tag: &str) -> Result<Value> {
-    let path = dir.join("index.json");
-    let mut index: Value = match std::fs::read(&path) {
-        Ok(text) => serde_json::from_slice(&text)
-            .map_err(|e| Error::invalid(format!("\"{}\" is broken: {e}", path.display())))?,
-        Err(_) => json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}),
-    };
-    let entries = index["manifests"].as_array_mut();
-    let entries =
-        entries.ok_or_else(|| Error::invalid(format!("\"{}\" is no index", path.display())))?;
-    entries.retain(|entry| entry["annotations"][TAG] != tag);
-    entries.push(json!({
-        "mediaType": packed.manifest.media_type,
-        "digest": packed.manifest.digest,
-        "size": packed.manifest.size,
-        "annotations": { TAG: tag },
-    }));
-    Ok(index)
+    layout::write(store, &packed.manifest, &packed.blobs, dir, tag)
 }
