@@ -39,6 +39,8 @@ use super::image::rm::RmArgs as ImageRmArgs;
 use super::image::save::SaveArgs;
 use super::image::tag::TagArgs;
 use super::image::verify::VerifyArgs;
+use super::imagetools::create::CreateArgs as ImagetoolsCreateArgs;
+use super::imagetools::inspect::InspectArgs as ImagetoolsInspectArgs;
 use super::inspect::{ContainerInspectArgs, ImageInspectArgs, InspectArgs, NetworkInspectArgs};
 use super::manifest::annotate::AnnotateArgs;
 use super::manifest::create::CreateArgs as ManifestCreateArgs;
@@ -81,6 +83,10 @@ pub static NOUNS: &[Noun] = &[
     Noun {
         name: "buildx",
         about: "Build, under the name of Docker's plugin",
+    },
+    Noun {
+        name: "buildx imagetools",
+        about: "Work on images in registries",
     },
     Noun {
         name: "container",
@@ -253,6 +259,16 @@ pub static COMMANDS: &[Entry] = &[
         "Show the version of what builds",
     ),
     Entry::of::<DuArgs>(&["buildx du"], &[""], "Show how much disk builds take"),
+    Entry::of::<ImagetoolsCreateArgs>(
+        &["buildx imagetools create"],
+        &["[SOURCE...]"],
+        "Create a new image of images in a registry",
+    ),
+    Entry::of::<ImagetoolsInspectArgs>(
+        &["buildx imagetools inspect"],
+        &["NAME"],
+        "Show details of an image in the registry",
+    ),
     Entry::of::<ImageLsArgs>(
         &["image ls", "image list", "images"],
         &["[REPOSITORY[:TAG]]"],

@@ -61,15 +61,15 @@ pub fn globals() -> Vec<Explained> {
 /// Whether these words (without the program's name) are a command line that is
 /// understood; the error says what is not.
 pub fn understands(words: &[&str]) -> Result<(), String> {
-    let two = words.iter().take(2).copied().collect::<Vec<_>>().join(" ");
-    let (entry, rest) = match (router::find(&two), words.first()) {
-        (Some(entry), _) if words.len() > 1 => (entry, &words[2..]),
-        (_, Some(word)) => {
-            let found = router::find(word).ok_or_else(|| format!("no command {word}"))?;
-            (found, &words[1..])
-        }
-        (_, None) => return Err("no command".into()),
-    };
+    let depths = (1..=3)
+        .rev()
+        .filter_map(|depth| Some((words.get(..depth)?, depth)));
+    let mut found =
+        depths.filter_map(|(path, depth)| Some((router::find(&path.join(" "))?, depth)));
+    let (entry, depth) = found
+        .next()
+        .ok_or_else(|| format!("no command {}", words.first().unwrap_or(&"")))?;
+    let rest = &words[depth..];
     let parsed = parse::build(entry).try_get_matches_from(rest);
     parsed.map(drop).map_err(|e| e.to_string())
 }

@@ -49,7 +49,7 @@ pub fn program(front: &Front) -> String {
         rows
     };
     section(&mut out, "Common Commands", &top(true));
-    let nouns: Vec<_> = NOUNS.iter().map(|n| (n.name, n.about)).collect();
+    let nouns: Vec<_> = nouns_below("").collect();
     section(&mut out, "Management Commands", &nouns);
     section(&mut out, "Commands", &top(false));
     out.push_str("\nGlobal Options:\n");
@@ -87,14 +87,30 @@ pub fn noun(front: &Front, noun: &str) -> String {
 /// sorted, and what each does.
 pub fn names(noun: Option<&str>) -> Vec<(&'static str, &'static str)> {
     let mut rows: Vec<_> = match noun {
-        Some(noun) => COMMANDS.iter().filter_map(|e| below(e, noun)).collect(),
-        None => {
-            let nouns = NOUNS.iter().map(|n| (n.name, n.about));
-            COMMANDS.iter().filter_map(short).chain(nouns).collect()
+        Some(noun) => {
+            let commands = COMMANDS.iter().filter_map(|e| below(e, noun));
+            commands.chain(nouns_below(noun)).collect()
         }
+        None => COMMANDS
+            .iter()
+            .filter_map(short)
+            .chain(nouns_below(""))
+            .collect(),
     };
     rows.sort_unstable();
     rows
+}
+
+/// The management commands below `noun` (empty: the program), and what they are for.
+pub fn nouns_below(noun: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let last = move |name: &'static str| match noun {
+        "" => Some(name),
+        noun => name.strip_prefix(noun)?.strip_prefix(' '),
+    };
+    let all = NOUNS
+        .iter()
+        .filter_map(move |n| Some((last(n.name)?, n.about)));
+    all.filter(|(name, _)| !name.contains(' '))
 }
 
 /// A command by its short name.
@@ -105,7 +121,10 @@ fn short(entry: &Entry) -> Option<(&'static str, &'static str)> {
 
 /// A command by its name below `noun`.
 fn below(entry: &Entry, noun: &str) -> Option<(&'static str, &'static str)> {
-    let name = |path: &&'static str| path.strip_prefix(noun)?.strip_prefix(' ');
+    let name = |path: &&'static str| {
+        let name = path.strip_prefix(noun)?.strip_prefix(' ')?;
+        (!name.contains(' ')).then_some(name)
+    };
     Some((entry.paths.iter().find_map(name)?, entry.about))
 }
 

@@ -15,6 +15,7 @@ mod front;
 mod golden;
 mod help;
 mod image;
+mod imagetools;
 mod input_file;
 pub mod inspect;
 mod listing;

@@ -83,10 +83,12 @@ pub fn version_line(program: &str) -> String {
 }
 
 fn command(front: &mut Front, rest: &[OsString], words: &[&str]) -> Result<u8> {
-    let noun = words
-        .first()
-        .filter(|w| NOUNS.iter().any(|n| n.name == **w));
-    let Some(noun) = noun else {
+    // The longest that there is: `buildx imagetools` comes before `buildx`.
+    let nouns = (1..=2)
+        .rev()
+        .filter_map(|depth| Some((depth, words.get(..depth)?.join(" "))));
+    let mut nouns = nouns.filter(|(_, noun)| NOUNS.iter().any(|n| n.name == noun));
+    let Some((depth, noun)) = nouns.next() else {
         let word = rest[0].to_string_lossy();
         return match find(&word) {
             Some(entry) => {
@@ -96,14 +98,14 @@ fn command(front: &mut Front, rest: &[OsString], words: &[&str]) -> Result<u8> {
             None => unknown(front, "", &word, &rest[1..]),
         };
     };
-    front.command = (*noun).to_string();
-    let Some(word) = rest.get(1) else {
-        report::stderr(&help::noun(front, noun));
+    front.command.clone_from(&noun);
+    let Some(word) = rest.get(depth) else {
+        report::stderr(&help::noun(front, &noun));
         return Ok(0);
     };
     let word = word.to_string_lossy();
     if matches!(&*word, "--help" | "-h") {
-        stdout::print(&help::noun(front, noun))?;
+        stdout::print(&help::noun(front, &noun))?;
         return Ok(0);
     }
     if word.starts_with('-') {
@@ -113,9 +115,9 @@ fn command(front: &mut Front, rest: &[OsString], words: &[&str]) -> Result<u8> {
     match find(&format!("{noun} {word}")) {
         Some(entry) => {
             front.command = format!("{noun} {word}");
-            parse::run(entry, front, &rest[2..])
+            parse::run(entry, front, &rest[depth + 1..])
         }
-        None => unknown(front, noun, &word, &rest[2..]),
+        None => unknown(front, &noun, &word, &rest[depth + 1..]),
     }
 }
 
@@ -164,7 +166,7 @@ const ABSENT: [(&str, &str); 10] = [
 const SWARM: &str = "swarms are not supported: containers run on this machine";
 
 /// The same below `buildx`.
-const ABSENT_OF_BUILDX: [(&str, &str); 14] = [
+const ABSENT_OF_BUILDX: [(&str, &str); 13] = [
     (
         "bake",
         "files of builds are not read yet; `build` does one at a time",
@@ -172,7 +174,7 @@ const ABSENT_OF_BUILDX: [(&str, &str); 14] = [
     ("create", ONE_BUILDER),
     (
         "debug",
-        "a failed step's log is shown in full; there is no shell in it",
+        "`build --debug` starts a shell where a step has failed",
     ),
     ("dial-stdio", ONE_BUILDER),
     ("diskusage", "it is called `buildx du`"),
@@ -184,7 +186,6 @@ const ABSENT_OF_BUILDX: [(&str, &str); 14] = [
         "history",
         "past builds are not recorded; `buildx du` shows what they have kept",
     ),
-    ("imagetools", "images of several platforms are not made yet"),
     ("install", "`build` is this builder already"),
     ("policy", "there are no policies"),
     ("rm", ONE_BUILDER),
@@ -233,7 +234,7 @@ fn nearest(noun: &str, word: &str) -> Option<String> {
     } else {
         format!("{noun} ")
     };
-    let nouns = NOUNS.iter().filter(|_| noun.is_empty()).map(|n| n.name);
+    let nouns = help::nouns_below(noun).map(|(name, _)| name);
     COMMANDS
         .iter()
         .flat_map(|entry| entry.paths.iter().copied())

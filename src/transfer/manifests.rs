@@ -12,6 +12,7 @@ use crate::registry::{Client, Fetched, Options, Uploader, Watch};
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -41,6 +42,9 @@ pub struct Entry {
     pub platform: Platform,
     /// The document, byte for byte.
     pub manifest: String,
+    /// Of its descriptor.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// `manifests/NAME.json`.
@@ -50,6 +54,17 @@ pub struct List {
     pub version: u32,
     pub name: Reference,
     pub entries: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Platform {
+    /// `os/architecture[/variant]`.
+    pub fn shown(&self) -> String {
+        let parts = [&self.os, &self.architecture, &self.variant];
+        let parts: Vec<&str> = parts.into_iter().map(String::as_str).collect();
+        parts.join("/").trim_end_matches('/').to_owned()
+    }
 }
 
 const VERSION: u32 = 1;
@@ -61,22 +76,31 @@ impl Entry {
 
     /// As a list has it.
     pub fn descriptor(&self) -> Value {
-        json!({
+        let mut descriptor = json!({
             "mediaType": self.media_type,
             "size": self.manifest.len(),
             "digest": self.digest(),
             "platform": self.platform,
-        })
+        });
+        if !self.annotations.is_empty() {
+            descriptor["annotations"] = json!(self.annotations);
+        }
+        descriptor
     }
 }
 
 impl List {
     /// The document: Docker's list when all of it is Docker's, else an index.
     pub fn document(&self) -> (Value, &'static str) {
-        let docker = self.entries.iter().all(|e| e.media_type == DOCKER_MANIFEST);
+        let docker = self.annotations.is_empty()
+            && self.entries.iter().all(|e| e.media_type == DOCKER_MANIFEST);
         let media_type = if docker { DOCKER_LIST } else { OCI_INDEX };
         let entries: Vec<Value> = self.entries.iter().map(Entry::descriptor).collect();
-        let document = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
+        let mut document =
+            json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
+        if !self.annotations.is_empty() {
+            document["annotations"] = json!(self.annotations);
+        }
         (document, media_type)
     }
 
@@ -173,6 +197,7 @@ pub fn new_list(name: &Reference) -> List {
         version: VERSION,
         name: name.clone(),
         entries: Vec::new(),
+        annotations: BTreeMap::new(),
     }
 }
 
@@ -198,18 +223,101 @@ pub fn entry(client: &Client) -> Result<Entry> {
         )));
     };
     let platform = platform(client, &manifest)?;
-    let text = String::from_utf8(fetched.bytes).map_err(|_| {
-        Error::invalid(format!("{}: the manifest is no text", reference.familiar()))
-    })?;
     Ok(Entry {
+        manifest: text(&reference, fetched.bytes)?,
         reference,
         media_type: manifest.media_type,
         platform,
-        manifest: text,
+        annotations: BTreeMap::new(),
     })
 }
 
+fn text(name: &Reference, manifest: Vec<u8>) -> Result<String> {
+    String::from_utf8(manifest)
+        .map_err(|_| Error::invalid(format!("{}: the manifest is no text", name.familiar())))
+}
+
+/// An image as an entry, or all entries of an index, by their digests; `part` talks
+/// to the repository for one of them.
+pub fn entries(
+    client: &Client,
+    fetched: &Fetched,
+    document: &Document,
+    part: &dyn Fn(&Digest) -> Result<Client>,
+) -> Result<Vec<Entry>> {
+    let name = client.reference();
+    let of_image = |digest: &Digest, bytes: &[u8], media_type: &str, platform| -> Result<Entry> {
+        Ok(Entry {
+            reference: name.with_digest(digest.clone()),
+            media_type: media_type.to_owned(),
+            platform,
+            manifest: text(name, bytes.to_vec())?,
+            annotations: BTreeMap::new(),
+        })
+    };
+    if let Document::Manifest(manifest) = document {
+        let platform = platform(client, manifest)?;
+        let entry = of_image(
+            &fetched.digest,
+            &fetched.bytes,
+            &manifest.media_type,
+            platform,
+        )?;
+        return Ok(vec![entry]);
+    }
+    let raw: Value = serde_json::from_slice(&fetched.bytes).context(|| "the index is no JSON")?;
+    let listed: Vec<Listed> =
+        serde_json::from_value(raw["manifests"].clone()).context(|| "the index is broken")?;
+    let mut all = Vec::new();
+    for one in listed {
+        let client = part(&one.digest)?;
+        let (fetched, document) = fetch(&client)?;
+        let Document::Manifest(manifest) = document else {
+            return Err(Error::unsupported(format!(
+                "{}: an index in an index is not supported",
+                name.familiar()
+            )));
+        };
+        let platform = match one.platform {
+            Some(stated) => stated,
+            None => platform(&client, &manifest)?,
+        };
+        let entry = of_image(&one.digest, &fetched.bytes, &manifest.media_type, platform)?;
+        all.push(Entry {
+            annotations: one.annotations,
+            ..entry
+        });
+    }
+    Ok(all)
+}
+
+/// What an index says of an entry.
+#[derive(Deserialize)]
+struct Listed {
+    digest: Digest,
+    platform: Option<Platform>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
 fn platform(client: &Client, manifest: &Manifest) -> Result<Platform> {
+    let config = ImageConfig::parse(&config_bytes(client, manifest)?)?;
+    Ok(Platform {
+        architecture: config.platform.architecture.clone(),
+        os: config.platform.os.clone(),
+        variant: config.platform.variant.clone().unwrap_or_default(),
+        os_version: config.oci.os_version().clone().unwrap_or_default(),
+        os_features: config.oci.os_features().clone().unwrap_or_default(),
+    })
+}
+
+/// An image's config.
+pub fn config(client: &Client, manifest: &Manifest) -> Result<Value> {
+    let bytes = config_bytes(client, manifest)?;
+    serde_json::from_slice(&bytes).context(|| "the image's config is no JSON")
+}
+
+fn config_bytes(client: &Client, manifest: &Manifest) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut reader = client.blob(&manifest.config, 0, Watch::nobody());
     let read = reader
@@ -226,19 +334,25 @@ fn platform(client: &Client, manifest: &Manifest) -> Result<Platform> {
             manifest.config.digest
         )));
     }
-    let config = ImageConfig::parse(&bytes)?;
-    Ok(Platform {
-        architecture: config.platform.architecture.clone(),
-        os: config.platform.os.clone(),
-        variant: config.platform.variant.clone().unwrap_or_default(),
-        os_version: config.oci.os_version().clone().unwrap_or_default(),
-        os_features: config.oci.os_features().clone().unwrap_or_default(),
-    })
+    Ok(bytes)
 }
 
 /// Pushes a list to the registry that its name begins with; all of its images
 /// have to be there. The digest of the list.
 pub fn push(store: &Store, list: &List, source: Source, options: &Options) -> Result<Digest> {
+    let (document, media_type) = list.document();
+    let bytes = document.to_string().into_bytes();
+    push_as(store, list, (&bytes, media_type), source, options)
+}
+
+/// The same, with this document and media type for the list.
+pub fn push_as(
+    store: &Store,
+    list: &List,
+    (bytes, media_type): (&[u8], &str),
+    source: Source,
+    options: &Options,
+) -> Result<Digest> {
     if list.entries.is_empty() {
         return Err(Error::invalid(format!(
             "{} is an empty manifest list",
@@ -271,10 +385,8 @@ pub fn push(store: &Store, list: &List, source: Source, options: &Options) -> Re
             &entry.media_type,
         )?;
     }
-    let (document, media_type) = list.document();
-    let bytes = document.to_string().into_bytes();
-    uploader.manifest(list.name.tag().unwrap_or("latest"), &bytes, media_type)?;
-    Ok(Digest::of(&bytes))
+    uploader.manifest(list.name.tag().unwrap_or("latest"), bytes, media_type)?;
+    Ok(Digest::of(bytes))
 }
 
 fn blobs(store: &Store, uploader: &Uploader, entry: &Entry) -> Result<()> {

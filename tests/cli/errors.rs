@@ -70,7 +70,6 @@ fn wrong_command_lines() {
             "create -v /a:rel x",
             "create --stop-timeout x y",
             "--debug inspect nope",
-            "images --tree",
             "images -f until=maybe",
             "images -f before=nope",
             "images --format '{{.Nope}}'",

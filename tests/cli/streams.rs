@@ -25,14 +25,16 @@ fn help_goes_to_stdout_when_asked_for_and_to_stderr_when_not() {
         (String::new(), asked.text())
     );
     for noun in NOUNS {
-        let asked = env.wherry([noun.name, "--help"]).ok();
+        let words: Vec<&str> = noun.name.split(' ').collect();
+        let asked = env.wherry([&words[..], &["--help"]].concat()).ok();
         assert_eq!(asked.errors(), "");
-        let alone = env.wherry([noun.name]).ok();
+        let alone = env.wherry(&words).ok();
         assert_eq!(
             (alone.text(), alone.errors()),
             (String::new(), asked.text())
         );
-        assert_eq!(env.wherry(["help", noun.name]).ok().text(), asked.text());
+        let help = env.wherry([&["help"], &words[..]].concat()).ok();
+        assert_eq!(help.text(), asked.text());
     }
 }
 

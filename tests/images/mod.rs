@@ -1,6 +1,7 @@
 //! Images out: made from containers, moved as files, compared.
 
 mod copied;
+mod imagetools;
 mod killed;
 mod listed;
 mod made;

@@ -81,8 +81,13 @@ pub fn place<'a>(before: &'a [String], typed: &'a str) -> Place<'a> {
     if first == "help" {
         return help(&rest, typed);
     }
-    let Some(noun) = NOUNS.iter().find(|n| n.name == first) else {
-        return below(first, &rest, typed);
+    at(first, &rest, typed)
+}
+
+/// Behind a command or a management command.
+fn at<'a>(path: &str, rest: &[&'a str], typed: &'a str) -> Place<'a> {
+    let Some(noun) = NOUNS.iter().find(|n| n.name == path) else {
+        return below(path, rest, typed);
     };
     match rest.split_first() {
         None if typed.starts_with('-') => Place::Unknown,
@@ -90,7 +95,7 @@ pub fn place<'a>(before: &'a [String], typed: &'a str) -> Place<'a> {
             noun: Some(noun.name),
             typed,
         },
-        Some((verb, rest)) => below(&format!("{first} {verb}"), rest, typed),
+        Some((verb, rest)) => at(&format!("{path} {verb}"), rest, typed),
     }
 }
 
@@ -104,13 +109,14 @@ fn beginning(typed: &str) -> Place<'_> {
 }
 
 fn help<'a>(path: &[&'a str], typed: &'a str) -> Place<'a> {
-    match path {
-        [] => Place::Command { noun: None, typed },
-        [noun] if NOUNS.iter().any(|n| n.name == *noun) => Place::Command {
-            noun: Some(noun),
+    let full = path.join(" ");
+    match NOUNS.iter().find(|n| n.name == full) {
+        _ if path.is_empty() => Place::Command { noun: None, typed },
+        Some(noun) => Place::Command {
+            noun: Some(noun.name),
             typed,
         },
-        _ => Place::Unknown,
+        None => Place::Unknown,
     }
 }
 

@@ -4,7 +4,7 @@ use super::Object;
 use super::funcs;
 use super::parse::{Command, Node, Operand, Pipeline, Value as Word};
 use super::print::{self, is_map};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// More output than this is a mistake in the template.
@@ -400,7 +400,7 @@ impl<'a> Run<'a> {
                 Err(format!("nil pointer evaluating interface {{}}.{name}"))
             }
             Item::Json(value, own, parent) => match value.as_ref() {
-                Value::Object(members) => match members.get(name) {
+                Value::Object(members) => match self.member(members, name) {
                     Some(value) => Ok(item.child(name, value.clone())),
                     None if is_map(parent, own) => Ok(Item::Missing),
                     None if print::is_pointer(name) => Ok(Item::Nil),
@@ -413,6 +413,16 @@ impl<'a> Run<'a> {
                 )),
             },
         }
+    }
+
+    fn member<'m>(&self, members: &'m Map<String, Value>, name: &str) -> Option<&'m Value> {
+        let folded = || {
+            let mut all = members.iter().filter(|_| self.root.folds_case());
+            all.find(|(key, _)| key.eq_ignore_ascii_case(name))
+        };
+        members
+            .get(name)
+            .or_else(|| folded().map(|(_, value)| value))
     }
 
     fn at(&self, operand: &Operand, text: &str) -> String {

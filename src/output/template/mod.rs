@@ -32,6 +32,10 @@ pub trait Object {
     fn plain(&self) -> bool {
         false
     }
+    /// Fields of documents are asked for by Go's names, which JSON writes otherwise.
+    fn folds_case(&self) -> bool {
+        false
+    }
     /// `{{json .}}` writes `<`, `>` and `&` as escapes.
     fn escapes_json(&self) -> bool {
         false
