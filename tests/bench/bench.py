@@ -613,7 +613,7 @@ def scenarios(registry, second, root, size):
 def peers(wanted):
     found = []
     for name in wanted:
-        program = shutil.which(name, path=PATH)
+        program = docker() if name == "docker" else shutil.which(name, path=PATH)
         if program is None:
             continue
         works = subprocess.run([program, "info"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -622,6 +622,19 @@ def peers(wanted):
         if works:
             found.append((name, [program] + runtime(name)))
     return found
+
+
+def docker():
+    """The first client that builds by BuildKit, else the first: from 23 on that takes
+    the plugin buildx."""
+    found = [program for program in (shutil.which("docker", path=d) for d in PATH.split(":")) if program]
+
+    def builds(program):
+        version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+        major = re.search(r"version (\d+)", version)
+        return (major and int(major[1]) < 23) or subprocess.run(
+            [program, "buildx", "version"], capture_output=True, check=False).returncode == 0
+    return next(filter(builds, found), next(iter(found), None))
 
 
 def runtime(name):
