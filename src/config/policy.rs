@@ -33,6 +33,9 @@ pub enum Demand {
     },
 }
 
+/// What policies call OCI layouts that are directories.
+pub const LAYOUT: &str = "oci";
+
 /// Where an archive or file comes from, as policies call it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -218,6 +221,16 @@ impl Policy {
         let above = above.filter(|path| *path != Path::new("/"));
         let scopes: Vec<String> = above.map(|path| path.display().to_string()).collect();
         self.demands(transport.name(), &scopes)
+    }
+
+    /// What is asked of a tag of an OCI layout in a directory, absolute and without
+    /// links (containers/image, oci/layout).
+    pub fn of_layout(&self, dir: &Path, tag: &str) -> Result<Vec<Demand>> {
+        let above = dir.ancestors().filter(|path| *path != Path::new("/"));
+        let above = above.map(|path| path.display().to_string());
+        let own = [format!("{}:{tag}", dir.display())];
+        let scopes: Vec<String> = own.into_iter().chain(above).collect();
+        self.demands(LAYOUT, &scopes)
     }
 
     /// The most particular scope counts alone.

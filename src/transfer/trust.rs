@@ -1,8 +1,8 @@
 //! Whether an image may be taken: what a policy or a key asks, and what the
 //! registry has to show for it. All of it is decided before anything is stored.
 
-use crate::config::policy::{Demand, Policy, Transport};
-use crate::error::{Error, Kind, Result};
+use crate::config::policy::{Demand, LAYOUT, Policy, Transport};
+use crate::error::{Context, Error, Kind, Result};
 use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::signature::{MAX_PAYLOAD, SIGNATURE, SIMPLE_SIGNING};
 use crate::image::{Descriptor, Digest, Document, Platform, Reference, Signature};
@@ -186,18 +186,36 @@ fn read_signature(client: &Client, layer: &Descriptor) -> Result<Option<Signatur
 /// Whether the policy takes what comes from an archive or from files. `path` is
 /// the archive's, absolute and without links.
 pub fn takes(policy: Option<&Policy>, transport: Transport, path: Option<&Path>) -> Result<()> {
+    match policy {
+        None => Ok(()),
+        Some(policy) => unsigned(
+            policy,
+            policy.of_archive(transport, path)?,
+            transport.name(),
+        ),
+    }
+}
+
+/// The same of a tag of an OCI layout in a directory.
+pub fn takes_layout(policy: Option<&Policy>, dir: &Path, tag: &str) -> Result<()> {
     let Some(policy) = policy else {
         return Ok(());
     };
-    for demand in policy.of_archive(transport, path)? {
+    let dir =
+        std::fs::canonicalize(dir).context(|| format!("cannot open \"{}\"", dir.display()))?;
+    unsigned(policy, policy.of_layout(&dir, tag)?, LAYOUT)
+}
+
+/// Where there are no signatures.
+fn unsigned(policy: &Policy, demands: Vec<Demand>, transport: &str) -> Result<()> {
+    for demand in demands {
         let why = match demand {
             Demand::Anything => continue,
             Demand::Never(why) => why,
-            Demand::Signed { .. } => "it asks for a signature, and archives have none".into(),
+            Demand::Signed { .. } => "it asks for a signature, and there is none".into(),
         };
         return Err(Error::denied(format!(
-            "images of {} are rejected by the policy in \"{}\": {why}",
-            transport.name(),
+            "images of {transport} are rejected by the policy in \"{}\": {why}",
             policy.path().display()
         )));
     }

@@ -4,7 +4,7 @@ use super::{Site, cached};
 use crate::support::Env;
 use crate::support::env::run;
 use crate::support::registry::Registry;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const TEXT: &str = "FROM busybox AS one\nRUN head -c 20 /dev/urandom | sha256sum > /one; head -c 100000 /dev/zero > /big\n\
     FROM busybox\nWORKDIR /w\nCOPY f /f\nCOPY --from=one /one /w/\nRUN head -c 20 /dev/urandom | sha256sum > /two\n";
@@ -200,4 +200,60 @@ fn places_that_cannot_be_had() {
         assert_ne!(out.status, 0, "{option}");
         out.says(says);
     }
+}
+
+/// A policy that does not take images from a place takes no layers from it.
+#[test]
+fn a_policy_is_asked() {
+    let registry = Registry::plain();
+    let name = format!("{}/team/cache:1", registry.host());
+    let first = site(Some(&registry));
+    let dir = first.env.path("home/layout").display().to_string();
+    let to_registry = format!("--cache-to=type=registry,ref={name}");
+    let to_layout = format!("--cache-to=type=local,dest={dir}");
+    let out = format!("type=oci,tar=false,dest={dir}");
+    first
+        .build(&["-t", "t:image", &to_registry, &to_layout, "-o", &out])
+        .ok();
+    let from_registry = format!("--cache-from={name}");
+    let from_layout = format!("--cache-from=type=local,src={dir}");
+    let allow = |env: &Env, scopes: &Value| {
+        let dir = env.path("home/.config/containers");
+        std::fs::create_dir_all(&dir).unwrap();
+        let policy = json!({"default": [{"type": "reject"}], "transports": scopes});
+        std::fs::write(dir.join("policy.json"), policy.to_string()).unwrap();
+    };
+    let any = json!([{"type": "insecureAcceptAnything"}]);
+    for (from, scopes) in [
+        (&from_registry, json!({"docker": {(registry.host()): any}})),
+        (&from_layout, json!({"oci": {(dir.clone()): any}})),
+        (
+            &from_layout,
+            json!({"oci": {(format!("{dir}:latest")): any}}),
+        ),
+    ] {
+        let other = site(Some(&registry));
+        allow(&other.env, &json!({"docker": {"other.example": any}}));
+        let out = other.build(&[from]).ok();
+        assert_eq!(cached(&out), 0, "{}", out.errors());
+        out.says("rejected by the policy");
+        let other = site(Some(&registry));
+        allow(&other.env, &scopes);
+        let out = other.build(&[from]).ok();
+        assert_eq!(cached(&out), 5, "{}", out.errors());
+    }
+    // The same of images that are built on.
+    let other = site(None);
+    other.dockerfile("FROM base\n");
+    let context = format!("--build-context=base=oci-layout://{dir}:image");
+    allow(
+        &other.env,
+        &json!({"oci": {(format!("{dir}:latest")): any}}),
+    );
+    other
+        .build(&[&context])
+        .status(1)
+        .says("rejected by the policy");
+    allow(&other.env, &json!({"oci": {(dir.clone()): any}}));
+    other.build(&[&context]).ok();
 }

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::image::Digest;
 use crate::output::progress::Silent;
 use crate::store::{CachedStep, StepLayer, Store};
+use crate::text::size;
 use crate::transfer::cache::{Cache, Depot, Steps};
 use crate::userns::task;
 use std::cell::RefCell;
@@ -83,6 +84,9 @@ impl Imports {
                 name: format!("fetching layers of the build cache {}", depot.shown()),
             };
             progress.begin(&vertex);
+            let bytes: u64 = wanted.iter().map(|layer| layer.blob_size).sum();
+            let told = format!("{} layers, {}\n", wanted.len(), size::decimal(bytes));
+            progress.log(vertex.id, told.as_bytes());
             let fetched = task::run(&engine.paths, || depot.fetch(store, &wanted, &Silent));
             progress.end(
                 vertex.id,

@@ -221,7 +221,7 @@ impl<'a> Walk<'a> {
         let Some(key) = self.key(number, step, contents, finished)? else {
             return Ok(Look::Miss);
         };
-        match self.cached(&key)? {
+        match self.cached(&key)?.filter(|found| found.same_as.is_none()) {
             Some(cached) => {
                 self.advance(step, key, &cached);
                 Ok(Look::Moved { cached: true })

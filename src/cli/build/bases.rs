@@ -4,6 +4,7 @@ use super::fields;
 use crate::build::plan::{Base, Images};
 use crate::cli::Front;
 use crate::cli::image::pull::pull_missing;
+use crate::config::Policy;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::image::manifest::MAX_DOCUMENT;
@@ -12,6 +13,7 @@ use crate::output::progress::Silent;
 use crate::store::Image;
 use crate::transfer::layout::{self, Layout};
 use crate::transfer::ship::ship;
+use crate::transfer::trust;
 use crate::userns::task;
 use std::collections::{HashMap, HashSet};
 
@@ -58,6 +60,7 @@ impl<'a> Bases<'a> {
     /// The image of an OCI layout, which nobody else sees.
     fn of_layout(&self, name: &str, place: &str, platform: &Platform) -> Result<Base> {
         let (dir, tag, digest) = fields::layout(place)?;
+        trust::takes_layout(Policy::find()?.as_ref(), &dir, &tag)?;
         let store = self.engine.store()?;
         let (media_type, found, size) = task::run(&self.engine.paths, || {
             let layout = Layout::open(&dir)?;

@@ -6,7 +6,7 @@ use crate::build::progress::{Outcome, Progress, Vertex};
 use crate::cli::Front;
 use crate::cli::image::push;
 use crate::cli::registry::server::logins;
-use crate::config::{Proxies, Registries, Source};
+use crate::config::{Policy, Proxies, Registries, Source};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Digest, Reference};
@@ -173,6 +173,10 @@ pub fn import(
     progress: &mut dyn Progress,
 ) -> Result<Imports> {
     let mut places = Vec::new();
+    let policy = match from.is_empty() {
+        true => None,
+        false => Policy::find()?,
+    };
     for (number, one) in from.iter().enumerate() {
         let depot = match one {
             CacheFrom::Registry(name) => {
@@ -194,7 +198,7 @@ pub fn import(
             name: format!("importing cache manifest from {}", depot.shown()),
         };
         progress.begin(&vertex);
-        let outcome = match task::run(&engine.paths, || depot.read()) {
+        let outcome = match task::run(&engine.paths, || depot.read(policy.as_ref())) {
             Ok(cache) => {
                 places.push((depot, cache));
                 Outcome::Done

@@ -46,7 +46,9 @@ fn is_key(text: &str) -> bool {
 /// Its text is shown.
 fn is_plain(step: &CachedStep) -> bool {
     let shown = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
-    step.text.len() <= LONGEST_TEXT
+    // What leads to another record says nothing by itself.
+    (step.same_as.is_none() || step.layer.is_none())
+        && step.text.len() <= LONGEST_TEXT
         && step.text.chars().all(shown)
         && time::parse(&step.created).is_some()
 }
@@ -82,6 +84,12 @@ mod tests {
         ] {
             assert_eq!(of(&key, with(name, value)).unwrap(), 0, "{name}");
         }
+        let digest = crate::image::Digest::of(b"x");
+        let layer =
+            json!({"diff_id": digest, "media_type": "", "blob": digest, "blob_size": 0, "size": 0});
+        let mut both = with("layer", layer);
+        both["same_as"] = json!(key);
+        assert_eq!(of(&key, both).unwrap(), 0);
         let layer = json!({"diff_id": "sha256:../x", "media_type": "", "blob": "", "blob_size": 0, "size": 0});
         assert!(of(&key, with("layer", layer)).is_err());
         assert!(of(&key, json!([])).is_err());

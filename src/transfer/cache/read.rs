@@ -1,7 +1,7 @@
 //! Where caches come from.
 
 use super::{Steps, steps_of};
-use crate::config::Source;
+use crate::config::{Policy, Source};
 use crate::error::{Context, Error, Result};
 use crate::image::manifest::{MAX_DOCUMENT, is_layer};
 use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference};
@@ -10,6 +10,7 @@ use crate::registry::{Client, Options, Watch};
 use crate::store::{StepLayer, Store};
 use crate::transfer::layer::{Layer, fetch_all, from_store};
 use crate::transfer::layout::Layout;
+use crate::transfer::trust;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::PathBuf;
@@ -52,12 +53,24 @@ impl Depot {
         }
     }
 
-    /// Reads what is in it, but for the layers. The caller may start threads.
-    pub fn read(&self) -> Result<Cache> {
+    /// Reads what is in it, but for the layers, if the policy takes that. The caller
+    /// may start threads.
+    pub fn read(&self, policy: Option<&Policy>) -> Result<Cache> {
         let (client, layout) = self.open()?;
+        let accepted = match (self, &client, policy) {
+            (Self::Registry { name, .. }, Some(client), Some(policy)) => {
+                trust::accept(policy, client, name, &Platform::host())?
+            }
+            (Self::Layout { dir, tag, .. }, _, policy) => {
+                trust::takes_layout(policy, dir, tag)?;
+                None
+            }
+            _ => None,
+        };
         let place = Place {
             client: client.as_ref(),
             layout: layout.as_ref(),
+            accepted,
         };
         let manifest = place.manifest(self)?;
         manifest.ensure_image()?;
@@ -139,6 +152,8 @@ fn of(diff_id: Digest, blob: &Descriptor) -> StepLayer {
 struct Place<'a> {
     client: Option<&'a Client>,
     layout: Option<&'a Layout>,
+    /// What was found to be signed: nothing else is read.
+    accepted: Option<Digest>,
 }
 
 impl Place<'_> {
@@ -163,7 +178,7 @@ impl Place<'_> {
     fn named(&self, from: &Depot) -> Result<(Vec<u8>, Option<String>)> {
         match (from, self.client, self.layout) {
             (Depot::Registry { name, .. }, Some(client), _) => {
-                let fetched = match name.digest() {
+                let fetched = match self.accepted.as_ref().or(name.digest()) {
                     Some(digest) => client.manifest_by_digest(digest)?,
                     None => client.manifest_by_tag(name.tag().unwrap_or("latest"))?,
                 };
