@@ -11,8 +11,28 @@ pub struct Vertex {
     pub name: String,
 }
 
-/// Stage and step; what is not a step has a stage beyond all.
+/// Stage and step; what is not a step has a stage beyond all ([`Beside`]).
 pub type Id = (usize, usize);
+
+/// What is told of besides the steps.
+#[derive(Debug, Clone, Copy)]
+pub enum Beside {
+    Definition,
+    /// A context or repository.
+    Fetched,
+    /// A build cache that is read, its layers, and one that is written.
+    CacheRead,
+    CacheLayers,
+    CacheWritten,
+    Image,
+}
+
+impl Beside {
+    /// Of the `number`th of its kind, from 0.
+    pub fn id(self, number: usize) -> Id {
+        (usize::MAX - self as usize, number)
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

@@ -3,6 +3,7 @@
 //! that one alone (start-up is a hot path), and a file per command holds its
 //! arguments and the one function that runs it. Only this layer prints.
 
+mod annotation;
 pub mod build;
 pub mod commands;
 mod complete;

@@ -14,7 +14,7 @@ use crate::fs::lock::Lock;
 use crate::fs::private;
 use crate::fs::replace::Durability;
 use crate::monitor::room;
-use crate::record::container::{Container, State, VERSION};
+use crate::record::container::{Container, State};
 use crate::record::containers::New;
 use crate::sys::procfs::Process;
 use crate::text::id;
@@ -36,12 +36,7 @@ impl Room {
             id: id::random()?,
             ..like.clone()
         };
-        let state = State {
-            version: VERSION,
-            name: id::short(&container.id).into(),
-            starter: Some(Process::me()),
-            ..State::default()
-        };
+        let state = State::nameless(&container.id, Process::me());
         let new = New::begin(paths, &container.id)?;
         let lock = new.finish(&container, &state, Durability::Passing)?;
         let way = Way::prepare(engine)?;

@@ -8,12 +8,13 @@ use super::clients::until;
 use super::descriptors;
 use super::net::{Connected, Net};
 use super::protocol::{self, End, Kind};
+use super::spawn;
 use crate::error::{Context, Error, Result};
 use crate::paths::Paths;
 use crate::sys::clone::{self, Fork};
 use crate::sys::{cred, pidfd, signal};
 use crate::userns::below::{self, IdMaps};
-use crate::userns::enter::{Entered, Userns};
+use crate::userns::enter::Userns;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::stat::Mode;
@@ -43,29 +44,19 @@ pub struct Room {
 impl Room {
     /// An error where it has no way out by the kernel alone.
     pub fn begin(order: Order, userns: Userns) -> Result<Self> {
-        let (ours, theirs) = protocol::pair().context(|| "cannot make a socket pair")?;
-        let (entered, lock) = userns.fork()?;
-        match entered {
-            Entered::Child => {
-                drop(ours);
-                // The command's lock is the command's.
-                std::mem::forget(lock);
-                if let Err(error) = serve(order, &theirs) {
-                    let _ = theirs.send_error(&error);
-                }
-                clone::exit(0)
+        let serve = |client: End| {
+            if let Err(error) = serve(order, &client) {
+                let _ = client.send_error(&error);
             }
-            Entered::Parent { pidfd, .. } => {
-                drop(theirs);
-                let init = hear(&ours);
-                drop(lock);
-                Ok(Self {
-                    init: init?,
-                    client: Some(ours),
-                    server: pidfd,
-                })
-            }
-        }
+        };
+        let (client, server, lock) = spawn::fork(userns, serve)?;
+        let init = hear(&client);
+        drop(lock);
+        Ok(Self {
+            init: init?,
+            client: Some(client),
+            server,
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use super::job::Job;
 use super::protocol::{self, End, Kind, Network, UplinkPaths};
 use super::supervise;
 use crate::error::{Context, Error, Result};
+use crate::fs::lock::Lock;
 use crate::sys::clone;
 use crate::userns::enter::{Entered, Userns};
 use std::os::fd::OwnedFd;
@@ -22,25 +23,30 @@ pub fn spawn(
     userns: Userns,
     uplink: impl FnOnce(&UplinkPaths) -> Result<Network>,
 ) -> Result<Client> {
+    let (client, _, lock) = fork(userns, |end| supervise::main(job, end))?;
+    let client = wait_started(client, uplink);
+    // Held until the monitor has listed itself, which it does first.
+    drop(lock);
+    client
+}
+
+/// Forks a process into U that has `serve` for its life and its own end of a
+/// connection; ours, its descriptor, and the lock of a U that is new.
+pub(super) fn fork(
+    userns: Userns,
+    serve: impl FnOnce(End),
+) -> Result<(End, OwnedFd, Option<Lock>)> {
     let (ours, theirs) = protocol::pair().context(|| "cannot make a socket pair")?;
     let (entered, lock) = userns.fork()?;
     match entered {
         Entered::Child => {
             drop(ours);
-            // The command's lock is the command's; the monitor holds none.
+            // The command's lock is the command's; this process holds none.
             std::mem::forget(lock);
-            supervise::main(job, theirs);
+            serve(theirs);
             clone::exit(0)
         }
-        Entered::Parent { pidfd, .. } => {
-            drop(theirs);
-            drop(job);
-            let client = wait_started(ours, uplink);
-            // Held until the monitor has listed itself, which it does first.
-            drop(lock);
-            drop(pidfd);
-            client
-        }
+        Entered::Parent { pidfd, .. } => Ok((ours, pidfd, lock)),
     }
 }
 

@@ -395,6 +395,18 @@ pub enum Status {
     Dead,
 }
 
+impl State {
+    /// Of a container that has no name but its ID, and that `starter` is making.
+    pub fn nameless(id: &str, starter: Process) -> Self {
+        Self {
+            version: VERSION,
+            name: crate::text::id::short(id).into(),
+            starter: Some(starter),
+            ..Self::default()
+        }
+    }
+}
+
 impl Status {
     /// Docker's word for it.
     pub fn word(self) -> &'static str {

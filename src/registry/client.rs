@@ -11,6 +11,7 @@ use crate::image::{Descriptor, Digest, Reference};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK};
 use serde::Deserialize;
+use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -62,6 +63,14 @@ impl Client {
         &self.reference
     }
 
+    /// What the reference stands for: by its digest, else by its tag.
+    pub fn named(&self) -> Result<Fetched> {
+        match self.reference.digest() {
+            Some(digest) => self.manifest_by_digest(digest),
+            None => self.manifest_by_tag(self.reference.tag().unwrap_or("latest")),
+        }
+    }
+
     /// The manifest or index under a tag.
     pub fn manifest_by_tag(&self, tag: &str) -> Result<Fetched> {
         self.manifest(tag, None)
@@ -110,6 +119,29 @@ impl Client {
     /// or an error. They are not verified; connections that break are mended.
     pub fn blob<'a>(&'a self, blob: &Descriptor, offset: u64, watch: Watch<'a>) -> BlobReader<'a> {
         BlobReader::new(self, blob, offset, watch)
+    }
+
+    /// All of a small blob, checked against its digest; messages call it `what`.
+    pub fn small_blob(&self, blob: &Descriptor, what: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut reader = self.blob(blob, 0, Watch::nobody());
+        let read = reader
+            .by_ref()
+            .take(MAX_DOCUMENT + 1)
+            .read_to_end(&mut bytes);
+        if let Err(e) = read {
+            let failure = reader.failure();
+            let error = failure.unwrap_or_else(|| Error::unavailable(e.to_string()));
+            return Err(error.within(what));
+        }
+        match blob.digest.matches(&bytes) {
+            true => Ok(bytes),
+            false => Err(Error::invalid(format!(
+                "{what} {} has wrong content: its digest is {}",
+                blob.digest,
+                Digest::of(&bytes)
+            ))),
+        }
     }
 
     pub(super) fn session(&self, nth: usize) -> Option<&Session> {

@@ -60,6 +60,16 @@ pub struct Options {
     pub stall: Duration,
 }
 
+impl Options {
+    /// For people, by the caller's proxies.
+    pub fn find() -> crate::error::Result<Self> {
+        Ok(Self {
+            proxies: Proxies::find()?,
+            ..Self::default()
+        })
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

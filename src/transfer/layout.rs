@@ -5,10 +5,11 @@ use crate::error::{Context, Error, Result};
 use crate::fs::replace::{self, Durability};
 use crate::fs::rooted;
 use crate::image::manifest::{MAX_DOCUMENT, OCI_INDEX};
-use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform};
+use crate::image::{Descriptor, Digest, Document, ImageConfig, Platform};
 use crate::output::progress::Silent;
 use crate::store::Store;
 use crate::transfer::layer::{Layer, from_store};
+use crate::transfer::variant::choose;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use serde_json::{Value, json};
@@ -18,9 +19,6 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 const TAG: &str = "org.opencontainers.image.ref.name";
-
-/// How many indexes may point to each other before it is a loop.
-const MAX_INDEXES: usize = 3;
 
 /// One that is read.
 pub struct Layout(File);
@@ -103,7 +101,10 @@ pub fn import(
     platform: &Platform,
     store: &Store,
 ) -> Result<Descriptor> {
-    let (entry, bytes, manifest) = choose(layout, entry, platform)?;
+    let bytes = layout.document(&entry)?;
+    let read = |blob: &Descriptor| layout.document(blob);
+    let (manifest, bytes, chosen) = choose(bytes, Some(&entry.media_type), platform, &read)?;
+    let entry = chosen.unwrap_or(entry);
     manifest.ensure_image()?;
     let config = layout.document(&manifest.config)?;
     let diff_ids = ImageConfig::parse(&config)?.diff_ids;
@@ -121,23 +122,6 @@ pub fn import(
     store.write_blob_as(&entry.digest, &bytes)?;
     let size = bytes.len() as u64;
     Ok(Descriptor::new(manifest.media_type, entry.digest, size))
-}
-
-fn choose(
-    layout: &Layout,
-    mut entry: Descriptor,
-    platform: &Platform,
-) -> Result<(Descriptor, Vec<u8>, Manifest)> {
-    for _ in 0..=MAX_INDEXES {
-        let bytes = layout.document(&entry)?;
-        match Document::parse(&bytes, Some(&entry.media_type))? {
-            Document::Manifest(manifest) => return Ok((entry, bytes, manifest)),
-            Document::Index(index) => entry = index.choose(platform)?.clone(),
-        }
-    }
-    Err(Error::invalid(format!(
-        "more than {MAX_INDEXES} indexes point to each other"
-    )))
 }
 
 /// Puts a manifest with its blobs, all of which the store has, into a layout,

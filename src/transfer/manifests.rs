@@ -5,7 +5,7 @@ use crate::config::Source;
 use crate::error::{Context, Error, Kind, Result};
 use crate::fs::lock;
 use crate::fs::replace::{Durability, replace};
-use crate::image::manifest::{DOCKER_LIST, DOCKER_MANIFEST, MAX_DOCUMENT, OCI_INDEX};
+use crate::image::manifest::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX};
 use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Reference};
 use crate::paths::Paths;
 use crate::registry::{Client, Fetched, Options, Uploader, Watch};
@@ -13,7 +13,6 @@ use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -203,11 +202,7 @@ pub fn new_list(name: &Reference) -> List {
 
 /// A document of a registry.
 pub fn fetch(client: &Client) -> Result<(Fetched, Document)> {
-    let name = client.reference();
-    let fetched = match (name.digest(), name.tag()) {
-        (Some(digest), _) => client.manifest_by_digest(digest)?,
-        (None, tag) => client.manifest_by_tag(tag.unwrap_or("latest"))?,
-    };
+    let fetched = client.named()?;
     let document = Document::parse(&fetched.bytes, fetched.media_type.as_deref())?;
     Ok((fetched, document))
 }
@@ -301,7 +296,7 @@ struct Listed {
 }
 
 fn platform(client: &Client, manifest: &Manifest) -> Result<Platform> {
-    let config = ImageConfig::parse(&config_bytes(client, manifest)?)?;
+    let config = ImageConfig::parse(&client.small_blob(&manifest.config, "image config")?)?;
     Ok(Platform {
         architecture: config.platform.architecture.clone(),
         os: config.platform.os.clone(),
@@ -313,28 +308,8 @@ fn platform(client: &Client, manifest: &Manifest) -> Result<Platform> {
 
 /// An image's config.
 pub fn config(client: &Client, manifest: &Manifest) -> Result<Value> {
-    let bytes = config_bytes(client, manifest)?;
+    let bytes = client.small_blob(&manifest.config, "image config")?;
     serde_json::from_slice(&bytes).context(|| "the image's config is no JSON")
-}
-
-fn config_bytes(client: &Client, manifest: &Manifest) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut reader = client.blob(&manifest.config, 0, Watch::nobody());
-    let read = reader
-        .by_ref()
-        .take(MAX_DOCUMENT + 1)
-        .read_to_end(&mut bytes);
-    if let Err(e) = read {
-        let why = reader.failure();
-        return Err(why.unwrap_or_else(|| Error::internal(e.to_string())));
-    }
-    if !manifest.config.digest.matches(&bytes) {
-        return Err(Error::invalid(format!(
-            "image config {} has wrong content",
-            manifest.config.digest
-        )));
-    }
-    Ok(bytes)
 }
 
 /// Pushes a list to the registry that its name begins with; all of its images

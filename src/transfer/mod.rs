@@ -13,3 +13,4 @@ mod report;
 pub mod save;
 pub mod ship;
 pub mod trust;
+mod variant;

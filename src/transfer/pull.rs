@@ -4,18 +4,15 @@
 
 use super::layer::{Layer, fetch_all};
 use super::trust;
+use super::variant::MAX_INDEXES;
 use crate::config::Policy;
 use crate::error::{Error, Result};
 use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference};
 use crate::output::progress::Progress;
-use crate::registry::{Client, Watch};
+use crate::registry::Client;
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
-use std::io::Read;
-
-/// How many indexes may point to each other before it is a loop.
-const MAX_INDEXES: usize = 3;
 
 #[derive(Debug, Clone)]
 pub struct PullOptions {
@@ -287,28 +284,7 @@ impl Puller<'_> {
         let blob = &manifest.config;
         let bytes = match self.store.read_blob(&blob.digest, MAX_DOCUMENT) {
             Ok(bytes) => bytes,
-            Err(_) => {
-                let mut bytes = Vec::new();
-                let mut reader = self.client.blob(blob, 0, Watch::nobody());
-                let read = reader
-                    .by_ref()
-                    .take(MAX_DOCUMENT + 1)
-                    .read_to_end(&mut bytes);
-                if let Err(e) = read {
-                    let error = reader
-                        .failure()
-                        .unwrap_or_else(|| Error::internal(e.to_string()));
-                    return Err(error.within("image config"));
-                }
-                if !blob.digest.matches(&bytes) {
-                    return Err(Error::invalid(format!(
-                        "image config {} has wrong content: its digest is {}",
-                        blob.digest,
-                        Digest::of(&bytes)
-                    )));
-                }
-                bytes
-            }
+            Err(_) => self.client.small_blob(blob, "image config")?,
         };
         let config = ImageConfig::parse(&bytes).map_err(|e| e.within(self.name.familiar()))?;
         if config.diff_ids.len() != manifest.layers.len() {

@@ -3,12 +3,10 @@
 
 use crate::config::policy::{Demand, LAYOUT, Policy, Transport};
 use crate::error::{Context, Error, Kind, Result};
-use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::signature::{MAX_PAYLOAD, SIGNATURE, SIMPLE_SIGNING};
 use crate::image::{Descriptor, Digest, Document, Platform, Reference, Signature};
-use crate::registry::{Client, Watch};
+use crate::registry::Client;
 use base64::Engine;
-use std::io::Read;
 use std::path::Path;
 
 /// Signatures of one manifest that are looked at: each is a request.
@@ -167,19 +165,7 @@ fn read_signature(client: &Client, layer: &Descriptor) -> Result<Option<Signatur
             layer.size
         )));
     }
-    let mut payload = Vec::new();
-    let mut reader = client.blob(layer, 0, Watch::nobody());
-    let read = reader.by_ref().take(MAX_DOCUMENT).read_to_end(&mut payload);
-    if let Err(e) = read {
-        let failure = reader.failure();
-        return Err(failure.unwrap_or_else(|| Error::unavailable(e.to_string())));
-    }
-    if !layer.digest.matches(&payload) {
-        return Err(Error::invalid(format!(
-            "blob {} has wrong content",
-            layer.digest
-        )));
-    }
+    let payload = client.small_blob(layer, "blob")?;
     Ok(Some(Signature { payload, signature }))
 }
 

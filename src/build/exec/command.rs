@@ -4,7 +4,7 @@
 
 use super::chain::Chain;
 use super::mounts::{self, Prepared};
-use super::points;
+use super::points::{self, Point};
 use super::{Build, Limits};
 use crate::build::plan::{Run, Source as From};
 use crate::container::attach::attach;
@@ -90,23 +90,8 @@ pub fn run(
 ) -> Result<Option<StepLayer>> {
     let mut container = container(build, chain, run, platform)?;
     let room = shared.network.enter(build.steps, &mut container);
-    let paths = &build.steps.paths;
-    let dir = paths.container(&container.id);
-    let state = State {
-        version: VERSION,
-        name: id::short(&container.id).into(),
-        starter: Some(Process::me()),
-        ..State::default()
-    };
-    // Nobody else knows of it: its lock is not needed.
-    drop(New::begin(paths, &container.id)?.finish(&container, &state, Durability::Fast)?);
-    let mut prepared: Prepared = mounts::prepare(build, chain, run, &dir, layers)?;
-    // Not in the record: some of it is secret.
-    container.config.env.append(&mut prepared.env);
-    let step = Step {
-        mounts: std::mem::take(&mut prepared.steps),
-        room,
-    };
+    let (dir, state) = enlist(build, &container)?;
+    let (step, points) = furnish(build, chain, run, layers, &mut container, room)?;
     let status = start_and_wait(build, &container, state, step, log).inspect_err(|_| {
         let _ = remove::remove_alone(build.steps, &container.id, true, true);
     })?;
@@ -120,10 +105,11 @@ pub fn run(
     }
     let upper = dir.join("upper");
     let made = task::run(&build.engine.paths, || {
-        points::remove(&upper, &prepared.points)?;
+        points::remove(&upper, &points)?;
         super::files::layer(build, &upper)
     })?;
     // Small files, which go with those of all other steps when the build ends.
+    let paths = &build.steps.paths;
     containers::hide(paths, &container.id, "")?;
     let _ = std::fs::remove_dir_all(paths.run_container(&container.id));
     Ok(made)
@@ -149,25 +135,12 @@ pub fn look_around(
     container.config.open_stdin = true;
     container.config.attach_stdin = true;
     container.host_config.console_size = [size.0, size.1];
-    let paths = &build.steps.paths;
-    let dir = paths.container(&container.id);
-    let state = State {
-        version: VERSION,
-        name: id::short(&container.id).into(),
-        starter: Some(Process::me()),
-        ..State::default()
-    };
-    drop(New::begin(paths, &container.id)?.finish(&container, &state, Durability::Passing)?);
+    let (dir, state) = enlist(build, &container)?;
     task::run(&build.engine.paths, || {
         std::fs::rename(&scene.upper, dir.join("upper"))
             .context(|| "cannot use what the step has written")
     })?;
-    let mut prepared: Prepared = mounts::prepare(build, &scene.chain, &shell, &dir, layers)?;
-    container.config.env.append(&mut prepared.env);
-    let step = Step {
-        mounts: std::mem::take(&mut prepared.steps),
-        room: None,
-    };
+    let (step, _) = furnish(build, &scene.chain, &shell, layers, &mut container, None)?;
     let streams = Attach {
         stdin: true,
         stdout: true,
@@ -183,6 +156,35 @@ pub fn look_around(
         detach_keys: Vec::new(),
     };
     attach(launched.client, &options)
+}
+
+/// Makes the records of a step's container; its directory, and what it begins with.
+fn enlist(build: &Build<'_>, container: &Container) -> Result<(PathBuf, State)> {
+    let paths = &build.steps.paths;
+    let state = State::nameless(&container.id, Process::me());
+    // Nobody else knows of it: its lock is not needed.
+    drop(New::begin(paths, &container.id)?.finish(container, &state, Durability::Fast)?);
+    Ok((paths.container(&container.id), state))
+}
+
+/// Mounts and variables of `run`, and the mount points that are made for it.
+fn furnish<'r>(
+    build: &Build<'_>,
+    chain: &Chain,
+    run: &Run,
+    layers: &dyn Fn(&From) -> Result<Vec<StepLayer>>,
+    container: &mut Container,
+    room: Option<&'r Room>,
+) -> Result<(Step<'r>, Vec<Point>)> {
+    let dir = build.steps.paths.container(&container.id);
+    let mut prepared: Prepared = mounts::prepare(build, chain, run, &dir, layers)?;
+    // Not in the record: some of it is secret.
+    container.config.env.append(&mut prepared.env);
+    let step = Step {
+        mounts: prepared.steps,
+        room,
+    };
+    Ok((step, prepared.points))
 }
 
 /// BuildKit's sentence, which scripts look for.

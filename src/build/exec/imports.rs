@@ -4,7 +4,7 @@
 //! stages that it was made from.
 
 use super::chain::Chain;
-use crate::build::progress::{Outcome, Progress, Vertex};
+use crate::build::progress::{Beside, Outcome, Progress, Vertex};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::image::Digest;
@@ -15,9 +15,6 @@ use crate::transfer::cache::{Cache, Depot, Steps};
 use crate::userns::task;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-
-/// Beyond those of the command line.
-const FIRST_VERTEX: usize = 100;
 
 /// All that was read; a step that several places know is the first one's.
 #[derive(Default)]
@@ -80,7 +77,7 @@ impl Imports {
                 continue;
             }
             let vertex = Vertex {
-                id: (usize::MAX, FIRST_VERTEX + number),
+                id: Beside::CacheLayers.id(number),
                 name: format!("fetching layers of the build cache {}", depot.shown()),
             };
             progress.begin(&vertex);

@@ -339,7 +339,7 @@ impl<'a> Walk<'a> {
                 (known, done.layer)
             }
             Action::Run(run) => {
-                let layers = |from: &Source| self.layers(from, finished);
+                let layers = |from: &Source| layers(self.build, from, finished);
                 let platform = self.stage().platform.to_string();
                 let shared = &mut *self.shared.borrow_mut();
                 let (build, chain) = (self.build, &self.chain);
@@ -394,10 +394,6 @@ impl<'a> Walk<'a> {
         self.build.steps.paths.containers().join(name)
     }
 
-    fn layers(&self, from: &Source, finished: &[Option<Chain>]) -> Result<Vec<StepLayer>> {
-        layers(self.build, from, finished)
-    }
-
     /// The key, and the layer, or what was in the cache.
     #[allow(clippy::type_complexity)]
     fn copy(
@@ -413,15 +409,12 @@ impl<'a> Walk<'a> {
         let fetched = match copy.add && copy.sources.iter().any(|s| add::is_url(s)) {
             true => {
                 let parent = dir.parent().unwrap_or(&dir);
-                let options = crate::registry::Options {
-                    proxies: crate::config::Proxies::find()?,
-                    ..crate::registry::Options::default()
-                };
+                let options = crate::registry::Options::find()?;
                 add::fetch(copy, parent, &options, log)?
             }
             false => Vec::new(),
         };
-        let layers;
+        let found;
         let content = match (&copy.from, files) {
             (Source::Context | Source::Named(_), Some((selection, _))) => {
                 let tree = self
@@ -439,8 +432,8 @@ impl<'a> Walk<'a> {
                 Content::Tree(tree, selection, hashes)
             }
             (Source::Stage(_) | Source::Image(_), _) => {
-                layers = self.layers(&copy.from, finished)?;
-                Content::Layers(&layers)
+                found = layers(self.build, &copy.from, finished)?;
+                Content::Layers(&found)
             }
             _ => Content::Nothing,
         };

@@ -3,7 +3,7 @@
 use super::arguments::{self, Local};
 use super::graph::{Planner, near};
 use super::settings::{History, Settings};
-use super::{Action, Context, Copy, Note, Repository, Run, Source, Step, mount, path, ports};
+use super::{Action, Copy, Note, Repository, Run, Source, Step, mount, path, ports};
 use crate::build::exec::add;
 use crate::build::parse::expand::{Expanded, Expander};
 use crate::build::parse::heredoc::Heredoc;
@@ -520,11 +520,6 @@ impl<'p, 'a> Evaluation<'p, 'a> {
         copy.from = Source::Named(name);
         copy.sources = vec![".".into()];
         Ok(())
-    }
-
-    /// What the caller has given this name.
-    pub fn context(&self, name: &str) -> Option<&Context> {
-        self.planner.request.contexts.get(name)
     }
 
     /// The stage's first files are all of this context.

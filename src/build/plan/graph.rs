@@ -221,10 +221,12 @@ impl Planner<'_> {
             _ => platform,
         };
         let triggers = std::mem::take(&mut settings.config.on_build);
+        let named = self.request.contexts.get(&name);
+        let begins_with_files = matches!(named, Some(Context::Files));
         let mut evaluation = Evaluation::new(self, index, settings, local);
         let from_scratch = matches!(begin, Begin::Scratch);
         evaluation.number = usize::from(!from_scratch);
-        if let Some(Context::Files) = evaluation.context(&name) {
+        if begins_with_files {
             evaluation.begin_with(&written.head, &name);
         }
         for trigger in triggers {

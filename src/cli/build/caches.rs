@@ -2,26 +2,23 @@
 
 use super::fields::{fields, refused};
 use crate::build::exec::imports::Imports;
-use crate::build::progress::{Outcome, Progress, Vertex};
+use crate::build::progress::{Beside, Outcome, Progress, Vertex};
 use crate::cli::Front;
 use crate::cli::image::push;
 use crate::cli::registry::server::logins;
-use crate::config::{Policy, Proxies, Registries, Source};
+use crate::config::{Policy, Registries, Source};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Digest, Reference};
 use crate::output::progress::Silent;
 use crate::registry::Options;
 use crate::store::StepLayer;
-use crate::transfer::cache::{self, Depot, Steps};
+use crate::transfer::cache::{self, Depot, Repository, Steps};
 use crate::userns::task;
 use std::path::PathBuf;
 
 /// Where the tag of a layout is not given.
 const TAG: &str = "latest";
-/// The vertices of caches that are read, and of those that are written.
-const READ: usize = 20;
-const WRITTEN: usize = 60;
 
 /// `--cache-from`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,13 +155,6 @@ impl CacheTo {
     }
 }
 
-fn options() -> Result<Options> {
-    Ok(Options {
-        proxies: Proxies::find()?,
-        ..Options::default()
-    })
-}
-
 /// Reads what there is. What cannot be read is told, and no reason not to build.
 pub fn import(
     engine: &Engine,
@@ -181,11 +171,11 @@ pub fn import(
         let depot = match one {
             CacheFrom::Registry(name) => {
                 let registries = Registries::find()?;
-                Depot::Registry {
+                Depot::Registry(Repository {
                     name: name.clone(),
                     sources: Source::find(&registries, &logins(front), name)?,
-                    options: options()?,
-                }
+                    options: Options::find()?,
+                })
             }
             CacheFrom::Local { src, tag, digest } => Depot::Layout {
                 dir: src.clone(),
@@ -194,7 +184,7 @@ pub fn import(
             },
         };
         let vertex = Vertex {
-            id: (usize::MAX, READ + number),
+            id: Beside::CacheRead.id(number),
             name: format!("importing cache manifest from {}", depot.shown()),
         };
         progress.begin(&vertex);
@@ -228,7 +218,7 @@ pub fn export(
     let outside = wanted.iter().filter(|one| !one.is_inline());
     for (number, one) in outside.enumerate() {
         let vertex = Vertex {
-            id: (usize::MAX, WRITTEN + number),
+            id: Beside::CacheWritten.id(number),
             name: format!("exporting cache to {}", one.shown()),
         };
         progress.begin(&vertex);
@@ -270,7 +260,7 @@ fn write(
         To::Local { dest, tag } => cache::into_layout(store, &packed, dest, tag),
         To::Registry(name) => {
             let source = push::own_source(front, name)?;
-            cache::into_registry(store, &packed, name, source, &options()?, &Silent)
+            cache::into_registry(store, &packed, name, source, &Options::find()?, &Silent)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `wherry build`: its options, and what they ask for.
 
 use super::caches::{self, CacheFrom, CacheTo};
-use super::fields::{self, Annotation, Named, Output, refused};
+use super::fields::{self, Named, Output, refused};
 use super::job::Job;
 use super::json::Json;
 use super::plain::Plain;
@@ -10,6 +10,7 @@ use crate::build::exec::work::{self, Work};
 use crate::build::exec::{Limits, Options};
 use crate::build::plan::{self, Context};
 use crate::build::progress::{Progress, Silent};
+use crate::cli::annotation::Annotation;
 use crate::cli::container::flags::{address, labels, ulimit};
 use crate::cli::{Front, Verb};
 use crate::engine::Engine;

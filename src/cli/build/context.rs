@@ -7,7 +7,6 @@ use crate::build::exec::work::Work;
 use crate::build::files::ignore::{self, Ignore};
 use crate::build::files::tree::Tree;
 use crate::build::parse::lines::MAX_FILE;
-use crate::config::Proxies;
 use crate::engine::Engine;
 use crate::error::{Context as _, Error, Result};
 use crate::image::Compression;
@@ -147,10 +146,7 @@ fn ignore_in(tree: &Tree, dockerfile: &str) -> Result<Ignore> {
 
 fn download(work: &Work, url: &str) -> Result<File> {
     let mut fetched = temporary(work)?;
-    let options = Options {
-        proxies: Proxies::find()?,
-        ..Options::default()
-    };
+    let options = Options::find()?;
     let mut found = registry::fetch(url, &options)?;
     std::io::copy(&mut found, &mut fetched).context(|| format!("cannot download {url}"))?;
     fetched

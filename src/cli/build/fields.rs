@@ -1,6 +1,7 @@
 //! `--secret`, `--ssh`, `--output`, `--build-context`: values of several fields.
 
 use crate::build::exec::{Secret, add};
+use crate::cli::annotation::Annotation;
 use crate::error::{Error, Result};
 use crate::image::{Digest, Platform};
 use std::collections::BTreeMap;
@@ -179,28 +180,10 @@ pub fn output(text: &str) -> Result<Output> {
     }
 }
 
-/// `KEY=VALUE` of `--annotation`, for the manifests of one platform or of all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Annotation {
-    platform: Option<Platform>,
-    key: String,
-    value: String,
-}
-
-/// `[manifest[PLATFORM]:]KEY=VALUE`.
+/// `--annotation`: of manifests.
 pub fn annotation(text: &str) -> Result<Annotation> {
-    let invalid = || {
-        Error::usage(format!(
-            "invalid annotation {text:?}, expected \"[TYPE:]KEY=VALUE\""
-        ))
-    };
-    let (name, value) = text.split_once('=').ok_or_else(invalid)?;
-    let (kind, key) = name.split_once(':').unwrap_or(("manifest", name));
-    let (kind, platform) = match kind.strip_suffix(']').and_then(|kind| kind.split_once('[')) {
-        Some((kind, platform)) => (kind, Some(Platform::parse(platform)?)),
-        None => (kind, None),
-    };
-    for kind in kind.split(',') {
+    let annotation = Annotation::parse(text)?;
+    for kind in annotation.kind.iter().flat_map(|kinds| kinds.split(',')) {
         match kind {
             "manifest" => {}
             // As BuildKit: an image for one platform has none.
@@ -214,22 +197,12 @@ pub fn annotation(text: &str) -> Result<Annotation> {
             kind => return Err(Error::usage(format!("unknown annotation type {kind:?}"))),
         }
     }
-    if key.is_empty() || key.contains(char::is_whitespace) {
-        return Err(invalid());
-    }
-    Ok(Annotation {
-        platform,
-        key: key.to_owned(),
-        value: value.to_owned(),
-    })
+    Ok(annotation)
 }
 
 /// Those of the manifest for this platform; the last one of a key counts.
 pub fn annotations(all: &[Annotation], platform: &Platform) -> BTreeMap<String, String> {
-    let its = all.iter().filter(|one| match &one.platform {
-        Some(wanted) => wanted == platform,
-        None => true,
-    });
+    let its = all.iter().filter(|one| one.is_for(Some(platform)));
     its.map(|one| (one.key.clone(), one.value.clone()))
         .collect()
 }

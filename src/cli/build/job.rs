@@ -23,7 +23,7 @@ use crate::build::keep;
 use crate::build::parse::Dockerfile;
 use crate::build::parse::place::Fault;
 use crate::build::plan::{self, Action, Plan, Source};
-use crate::build::progress::{Id, Outcome, Progress, Vertex};
+use crate::build::progress::{Beside, Id, Outcome, Progress, Vertex};
 use crate::cli::container::streams;
 use crate::cli::{Front, stdout};
 use crate::engine::Engine;
@@ -34,9 +34,6 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::IsTerminal;
 use std::path::Path;
-
-/// The vertices of what is fetched.
-const FETCHED: usize = 1000;
 
 /// Everything that it is given.
 pub(super) struct Job<'a> {
@@ -210,7 +207,7 @@ impl Job<'_> {
         quiet: bool,
     ) -> Result<u8> {
         let export: Vertex = Vertex {
-            id: (usize::MAX, 2),
+            id: Beside::Image.id(0),
             name: "exporting to image".into(),
         };
         progress.begin(&export);
@@ -360,7 +357,7 @@ fn fetched(
     fetch: impl FnOnce() -> Result<Tree>,
 ) -> Result<Tree> {
     let vertex = Vertex {
-        id: (usize::MAX, FETCHED + number),
+        id: Beside::Fetched.id(number),
         name: format!("[internal] load {url}"),
     };
     progress.begin(&vertex);
@@ -376,7 +373,7 @@ fn fetched(
 /// What was loaded, as BuildKit tells it.
 fn announce(progress: &mut dyn Progress, loaded: &Loaded) {
     let vertex = Vertex {
-        id: (usize::MAX, 0),
+        id: Beside::Definition.id(0),
         name: format!("[internal] load build definition from {}", loaded.name),
     };
     progress.begin(&vertex);

@@ -9,7 +9,6 @@ use crate::build::progress::{Id, Progress};
 use crate::cli::Front;
 use crate::cli::image::{pull, push};
 use crate::cli::output_file::OutputFile;
-use crate::config::Proxies;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
 use crate::image::Reference;
@@ -124,10 +123,7 @@ impl Outputs<'_> {
         if !self.args.push && !self.args.output.iter().any(asks) {
             return Ok(());
         }
-        let options = registry::Options {
-            proxies: Proxies::find()?,
-            ..registry::Options::default()
-        };
+        let options = registry::Options::find()?;
         let silent = quiet || matches!(self.args.progress.as_str(), "none" | "rawjson");
         for tag in tags {
             let progress = pull::progress(std::io::stderr(), silent);

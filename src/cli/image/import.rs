@@ -2,8 +2,8 @@
 
 use crate::cli::container::commit::new_name;
 use crate::cli::{Front, Verb, input_file, stdout};
+use crate::config::Policy;
 use crate::config::policy::Transport;
-use crate::config::{Policy, Proxies};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::Platform;
@@ -49,10 +49,7 @@ impl Verb for ImportArgs {
         };
         let engine = Engine::open()?;
         let store = engine.store()?;
-        let options = Options {
-            proxies: Proxies::find()?,
-            ..Options::default()
-        };
+        let options = Options::find()?;
         trust::takes(Policy::find()?.as_ref(), Transport::Tarball, None)?;
         let source = Source::find(&self.source)?;
         let id = task::run(&engine.paths, || {

@@ -2,7 +2,7 @@
 
 use crate::cli::registry::server::logins;
 use crate::cli::{Front, Verb, stdout};
-use crate::config::{Policy, Proxies, Registries, Source};
+use crate::config::{Policy, Registries, Source};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::{Platform, Reference};
@@ -89,10 +89,7 @@ impl Request<'_> {
         let registries = Registries::find()?;
         let reference = registries.expand(self.name)?;
         let sources = Source::find(&registries, &logins(front), &reference)?;
-        let options = Options {
-            proxies: Proxies::find()?,
-            ..Options::default()
-        };
+        let options = Options::find()?;
         let wanted = PullOptions {
             platform: self.platform.map(Platform::parse).transpose()?,
             policy: Policy::find()?,

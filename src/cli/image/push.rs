@@ -3,7 +3,7 @@
 use super::pull::progress;
 use crate::cli::registry::server::logins;
 use crate::cli::{Front, Verb, stdout};
-use crate::config::{Proxies, Registries, Source};
+use crate::config::{Registries, Source};
 use crate::container::images;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
@@ -63,10 +63,7 @@ impl Verb for PushArgs {
             return Err(missing());
         }
         let source = own_source(front, &written)?;
-        let options = Options {
-            proxies: Proxies::find()?,
-            ..Options::default()
-        };
+        let options = Options::find()?;
         let progress = progress(std::io::stdout(), self.quiet);
         let push = Push::to(store, &written, source, &options, &*progress)?;
         let mut repacked = false;

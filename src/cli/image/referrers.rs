@@ -3,7 +3,7 @@
 use super::pull::wanted_platform;
 use crate::cli::registry::server::logins;
 use crate::cli::{Front, Verb, listing};
-use crate::config::{Proxies, Registries, Source};
+use crate::config::{Registries, Source};
 use crate::error::{Context, Result};
 use crate::image::Platform;
 use crate::output::list::{Field, Row};
@@ -52,10 +52,7 @@ impl Verb for ReferrersArgs {
         let registries = Registries::find()?;
         let name = registries.expand(&self.image)?;
         let sources = Source::find(&registries, &logins(front), &name)?;
-        let options = Options {
-            proxies: Proxies::find()?,
-            ..Options::default()
-        };
+        let options = Options::find()?;
         let client = Client::new(&name, sources, &options);
         let digests = digests_of(&client, &name, &wanted_platform(self.platform.as_ref()))?;
         let found = list(&client, &digests, self.artifact_type.as_deref())?;

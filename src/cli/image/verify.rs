@@ -4,7 +4,7 @@ use super::pull::wanted_platform;
 use crate::cli::registry::server::logins;
 use crate::cli::{Front, Verb, stdout};
 use crate::config::policy::{Demand, read_key};
-use crate::config::{Policy, Proxies, Registries, Source};
+use crate::config::{Policy, Registries, Source};
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::signature::MAX_PAYLOAD;
@@ -213,10 +213,7 @@ impl VerifyArgs {
             Error::invalid("the image has no name, so no registry has signatures of it")
         })?;
         let sources = Source::find(registries, &logins(front), name)?;
-        let options = Options {
-            proxies: Proxies::find()?,
-            ..Options::default()
-        };
+        let options = Options::find()?;
         let client = Client::new(name, sources, &options);
         let digests = match subject.digests.is_empty() {
             true => trust::digests_of(&client, name, &wanted_platform(self.platform.as_ref()))?,

@@ -1,11 +1,14 @@
 //! `wherry buildx imagetools create`.
 
-use super::{check_builder, client, options};
+use super::check_builder;
+use crate::cli::annotation::Annotation;
 use crate::cli::image::push::own_source;
+use crate::cli::manifest::client;
 use crate::cli::{Front, Verb, stdout};
 use crate::engine::Engine;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Digest, Document, Platform, Reference};
+use crate::registry::Options;
 use crate::transfer::manifests::{self, Entry, List};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,8 +17,8 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct CreateArgs {
     /// Add annotation to the image
-    #[arg(long)]
-    annotation: Vec<String>,
+    #[arg(long, value_parser = Annotation::parse)]
+    annotation: Vec<Annotation>,
     /// Append to existing manifest
     #[arg(long)]
     append: bool,
@@ -80,7 +83,7 @@ impl Verb for CreateArgs {
                 &list,
                 (&made.bytes, &made.media_type),
                 source,
-                &options()?,
+                &Options::find()?,
             )?;
         }
         if let Some(path) = &self.metadata_file {
@@ -111,7 +114,7 @@ impl CreateArgs {
             .collect::<Result<Vec<_>>>()?;
         if self.append {
             // What is there comes first.
-            match client(front, &self.tag[0]).and_then(|client| manifests::fetch(&client)) {
+            match client(front, &self.tag[0], false).and_then(|client| manifests::fetch(&client)) {
                 Err(e) if e.kind() == Kind::NotFound && !sources.is_empty() => {}
                 Err(e) => return Err(e),
                 Ok(_) => sources.insert(0, self.tag[0].clone()),
@@ -121,10 +124,10 @@ impl CreateArgs {
         let mut list = manifests::new_list(&name);
         let mut whole = None;
         for source in &sources {
-            let of = client(front, source)?;
+            let of = client(front, source, false)?;
             let (fetched, document) = manifests::fetch(&of)?;
             let is_index = matches!(document, Document::Index(_));
-            let part = |digest: &Digest| client(front, &source.with_digest(digest.clone()));
+            let part = |digest: &Digest| client(front, &source.with_digest(digest.clone()), false);
             for entry in manifests::entries(&of, &fetched, &document, &part)? {
                 list.put(entry);
             }
@@ -167,34 +170,27 @@ impl CreateArgs {
 
     /// `[index:|manifest-descriptor[PLATFORM]:]KEY=VALUE`.
     fn annotate(&self, list: &mut List) -> Result<()> {
-        for text in &self.annotation {
-            let invalid = || Error::usage(format!("invalid annotation {text:?}"));
-            let (name, value) = text.split_once('=').ok_or_else(invalid)?;
-            let (kind, key) = name.split_once(':').unwrap_or(("index", name));
-            let (kind, platform) = match kind.strip_suffix(']').and_then(|k| k.split_once('[')) {
-                Some((kind, platform)) => (kind, Some(Platform::parse(platform)?)),
-                None => (kind, None),
-            };
+        for one in &self.annotation {
             let put = |map: &mut BTreeMap<String, String>| {
-                map.insert(key.to_owned(), value.to_owned());
+                map.insert(one.key.clone(), one.value.clone());
             };
-            match kind {
+            match one.kind.as_deref().unwrap_or("index") {
                 "index" => put(&mut list.annotations),
                 "manifest-descriptor" => {
                     for entry in &mut list.entries {
                         let its = Platform::parse(&entry.platform.shown()).ok();
-                        if platform.is_none() || its == platform {
+                        if one.is_for(its.as_ref()) {
                             put(&mut entry.annotations);
                         }
                     }
                 }
-                "manifest" | "index-descriptor" => {
+                kind @ ("manifest" | "index-descriptor") => {
                     return Err(Error::unsupported(format!(
                         "{kind:?} annotations are not supported yet"
                     ))
                     .hint("index and manifest-descriptor are"));
                 }
-                _ => return Err(invalid()),
+                kind => return Err(Error::usage(format!("unknown annotation type {kind:?}"))),
             }
         }
         Ok(())

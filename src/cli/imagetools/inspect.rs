@@ -1,6 +1,7 @@
 //! `wherry buildx imagetools inspect`.
 
-use super::{check_builder, client};
+use super::check_builder;
+use crate::cli::manifest::client;
 use crate::cli::{Front, Verb, stdout};
 use crate::error::{Context, Error, Result};
 use crate::image::{Document, Reference};
@@ -29,7 +30,7 @@ impl Verb for InspectArgs {
         check_builder(self.builder.as_deref())?;
         let name = Reference::parse(&self.name)?;
         let template = Template::parse(&self.format).map_err(|e| e.within("template parsing"))?;
-        let client = client(front, &name)?;
+        let client = client(front, &name, false)?;
         let (fetched, document) = manifests::fetch(&client)?;
         if self.raw {
             let text = String::from_utf8(fetched.bytes);
@@ -114,7 +115,11 @@ fn images(front: &Front, of: &Client, document: &Document) -> Result<Value> {
         .iter()
         .filter(|d| d.is_manifest() && !d.is_attestation());
     for entry in images {
-        let client = client(front, &of.reference().with_digest(entry.digest.clone()))?;
+        let client = client(
+            front,
+            &of.reference().with_digest(entry.digest.clone()),
+            false,
+        )?;
         if let (_, Document::Manifest(manifest)) = manifests::fetch(&client)? {
             let config = config(&client, &manifest)?;
             let platform = entry.platform.as_ref().map(ToString::to_string);

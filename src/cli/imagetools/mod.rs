@@ -3,25 +3,7 @@
 pub mod create;
 pub mod inspect;
 
-use super::Front;
-use crate::cli::registry::server::logins;
-use crate::config::{Proxies, Registries, Source};
 use crate::error::{Error, Result};
-use crate::image::Reference;
-use crate::registry::{Client, Options};
-
-fn options() -> Result<Options> {
-    Ok(Options {
-        proxies: Proxies::find()?,
-        ..Options::default()
-    })
-}
-
-/// Talks to the registry of `name`.
-fn client(front: &Front, name: &Reference) -> Result<Client> {
-    let sources = Source::find(&Registries::find()?, &logins(front), name)?;
-    Ok(Client::new(name, sources, &options()?))
-}
 
 /// There is one builder.
 fn check_builder(builder: Option<&str>) -> Result<()> {

@@ -8,17 +8,10 @@ pub mod rm;
 
 use super::Front;
 use crate::cli::registry::server::logins;
-use crate::config::{Proxies, Registries, Source};
+use crate::config::{Registries, Source};
 use crate::error::Result;
 use crate::image::Reference;
 use crate::registry::{Client, Options};
-
-fn options() -> Result<Options> {
-    Ok(Options {
-        proxies: Proxies::find()?,
-        ..Options::default()
-    })
-}
 
 fn sources(front: &Front, name: &Reference, insecure: bool) -> Result<Vec<Source>> {
     let mut sources = Source::find(&Registries::find()?, &logins(front), name)?;
@@ -29,10 +22,10 @@ fn sources(front: &Front, name: &Reference, insecure: bool) -> Result<Vec<Source
 }
 
 /// Talks to the registry of `name`.
-fn client(front: &Front, name: &Reference, insecure: bool) -> Result<Client> {
+pub fn client(front: &Front, name: &Reference, insecure: bool) -> Result<Client> {
     Ok(Client::new(
         name,
         sources(front, name, insecure)?,
-        &options()?,
+        &Options::find()?,
     ))
 }

@@ -1,10 +1,11 @@
 //! `wherry manifest push`.
 
-use super::{options, sources};
+use super::sources;
 use crate::cli::{Front, Verb, stdout};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::Reference;
+use crate::registry::Options;
 use crate::transfer::manifests::{self, Lists};
 
 #[derive(clap::Args)]
@@ -30,7 +31,7 @@ impl Verb for PushArgs {
             .find(|source| !source.endpoint.mirror);
         let own =
             own.ok_or_else(|| Error::internal(format!("{} has no registry", name.familiar())))?;
-        let digest = manifests::push(engine.store()?, &list, own, &options()?)?;
+        let digest = manifests::push(engine.store()?, &list, own, &Options::find()?)?;
         stdout::line(digest.as_str())?;
         if self.purge {
             lists.remove(&name)?;

@@ -2,7 +2,7 @@
 
 use super::server::{self, HUB};
 use crate::cli::{Front, Verb, prompt, stdout};
-use crate::config::{Credential, Kept, Logins, Proxies, Registries, Source};
+use crate::config::{Credential, Kept, Logins, Registries, Source};
 use crate::error::{Context, Error, Kind, Result};
 use crate::registry::{self, Options};
 use std::io::{IsTerminal, Read};
@@ -33,10 +33,7 @@ impl Verb for LoginArgs {
         let registries = Registries::find()?;
         let ask = |credential: &Credential| {
             let source = Source::of_host(&registries, &host, credential.clone())?;
-            let options = Options {
-                proxies: Proxies::find()?,
-                ..Options::default()
-            };
+            let options = Options::find()?;
             registry::log_in(source, &options)
         };
         if given == Given::default() && again(front, &host, &logins, &ask)? {

@@ -2,7 +2,7 @@
 
 use super::server::{HUB, logins};
 use crate::cli::{Front, Verb, listing};
-use crate::config::{Proxies, Registries, Source};
+use crate::config::{Registries, Source};
 use crate::error::{Error, Result};
 use crate::image::Reference;
 use crate::output::list::{Field, Row};
@@ -47,10 +47,7 @@ impl Verb for SearchArgs {
             }
         };
         let (source, term) = place(&self.term, front)?;
-        let options = Options {
-            proxies: Proxies::find()?,
-            ..Options::default()
-        };
+        let options = Options::find()?;
         let as_json = text == "json" || text.contains("json .");
         let rows: Vec<Line> = registry::search(source, term, limit, &options)?
             .into_iter()

@@ -7,7 +7,7 @@
 mod read;
 mod write;
 
-pub use read::{Cache, Depot};
+pub use read::{Cache, Depot, Repository};
 pub use write::{Packed, into_layout, into_registry, pack};
 
 use crate::error::{Error, Result};

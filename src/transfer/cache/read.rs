@@ -3,31 +3,39 @@
 use super::{Steps, steps_of};
 use crate::config::{Policy, Source};
 use crate::error::{Context, Error, Result};
-use crate::image::manifest::{MAX_DOCUMENT, is_layer};
-use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference};
+use crate::image::manifest::is_layer;
+use crate::image::{Descriptor, Digest, ImageConfig, Manifest, Platform, Reference};
 use crate::output::progress::Progress;
-use crate::registry::{Client, Options, Watch};
+use crate::registry::{Client, Options};
 use crate::store::{StepLayer, Store};
 use crate::transfer::layer::{Layer, fetch_all, from_store};
 use crate::transfer::layout::Layout;
 use crate::transfer::trust;
+use crate::transfer::variant::choose;
 use serde::{Deserialize, Serialize};
-use std::io::Read;
 use std::path::PathBuf;
 
-/// How many indexes may point to each other before it is a loop.
-const MAX_INDEXES: usize = 3;
 /// Layers at a time.
 const PARALLEL: usize = 3;
+
+/// Of a registry: the name, and who is asked for it.
+#[derive(Clone)]
+pub struct Repository {
+    pub name: Reference,
+    pub sources: Vec<Source>,
+    pub options: Options,
+}
+
+impl Repository {
+    fn client(&self) -> Client {
+        Client::new(&self.name, self.sources.clone(), &self.options)
+    }
+}
 
 /// A place that has a cache.
 #[derive(Clone)]
 pub enum Depot {
-    Registry {
-        name: Reference,
-        sources: Vec<Source>,
-        options: Options,
-    },
+    Registry(Repository),
     /// An OCI layout: what has this digest there, else this tag.
     Layout {
         dir: PathBuf,
@@ -48,7 +56,7 @@ impl Depot {
     /// What messages call it.
     pub fn shown(&self) -> String {
         match self {
-            Self::Registry { name, .. } => name.familiar(),
+            Self::Registry(from) => from.name.familiar(),
             Self::Layout { dir, .. } => dir.display().to_string(),
         }
     }
@@ -56,25 +64,11 @@ impl Depot {
     /// Reads what is in it, but for the layers, if the policy takes that. The caller
     /// may start threads.
     pub fn read(&self, policy: Option<&Policy>) -> Result<Cache> {
-        let (client, layout) = self.open()?;
-        let accepted = match (self, &client, policy) {
-            (Self::Registry { name, .. }, Some(client), Some(policy)) => {
-                trust::accept(policy, client, name, &Platform::host())?
-            }
-            (Self::Layout { dir, tag, .. }, _, policy) => {
-                trust::takes_layout(policy, dir, tag)?;
-                None
-            }
-            _ => None,
-        };
-        let place = Place {
-            client: client.as_ref(),
-            layout: layout.as_ref(),
-            accepted,
-        };
-        let manifest = place.manifest(self)?;
+        let (place, bytes, media_type) = self.named(policy)?;
+        let document = |entry: &Descriptor| place.document(entry);
+        let (manifest, ..) = choose(bytes, media_type.as_deref(), &Platform::host(), &document)?;
         manifest.ensure_image()?;
-        let bytes = place.blob(&manifest.config)?;
+        let bytes = place.config(&manifest)?;
         let config = ImageConfig::parse(&bytes)?;
         if config.diff_ids.len() != manifest.layers.len() {
             return Err(Error::invalid(
@@ -117,24 +111,41 @@ impl Depot {
                 diff_id: layer.diff_id.clone(),
             })
             .collect();
-        match self.open()? {
-            (Some(client), _) => fetch_all(&wanted, store, &client, PARALLEL, progress),
-            (None, Some(layout)) => wanted.iter().try_for_each(|layer| {
-                layout.copy(&layer.blob, store)?;
-                from_store(layer, store, progress)
-            }),
-            (None, None) => Ok(()),
+        match self {
+            Self::Registry(from) => fetch_all(&wanted, store, &from.client(), PARALLEL, progress),
+            Self::Layout { dir, .. } => {
+                let layout = Layout::open(dir)?;
+                wanted.iter().try_for_each(|layer| {
+                    layout.copy(&layer.blob, store)?;
+                    from_store(layer, store, progress)
+                })
+            }
         }
     }
 
-    fn open(&self) -> Result<(Option<Client>, Option<Layout>)> {
+    /// What it is named by, with its media type, if the policy takes that.
+    fn named(&self, policy: Option<&Policy>) -> Result<(Place, Vec<u8>, Option<String>)> {
         match self {
-            Self::Registry {
-                name,
-                sources,
-                options,
-            } => Ok((Some(Client::new(name, sources.clone(), options)), None)),
-            Self::Layout { dir, .. } => Ok((None, Some(Layout::open(dir)?))),
+            Self::Registry(from) => {
+                let client = from.client();
+                let accepted = match policy {
+                    Some(policy) => trust::accept(policy, &client, &from.name, &Platform::host())?,
+                    None => None,
+                };
+                let fetched = match &accepted {
+                    // What was found to be signed, whatever the tag is by now.
+                    Some(digest) => client.manifest_by_digest(digest)?,
+                    None => client.named()?,
+                };
+                Ok((Place::Registry(client), fetched.bytes, fetched.media_type))
+            }
+            Self::Layout { dir, tag, digest } => {
+                trust::takes_layout(policy, dir, tag)?;
+                let layout = Layout::open(dir)?;
+                let entry = layout.entry(tag, digest.as_ref())?;
+                let bytes = layout.document(&entry)?;
+                Ok((Place::Layout(layout), bytes, Some(entry.media_type)))
+            }
         }
     }
 }
@@ -149,82 +160,24 @@ fn of(diff_id: Digest, blob: &Descriptor) -> StepLayer {
     }
 }
 
-struct Place<'a> {
-    client: Option<&'a Client>,
-    layout: Option<&'a Layout>,
-    /// What was found to be signed: nothing else is read.
-    accepted: Option<Digest>,
+/// Where the rest of it is.
+enum Place {
+    Registry(Client),
+    Layout(Layout),
 }
 
-impl Place<'_> {
-    /// That of this machine's platform, where there are several.
-    fn manifest(&self, from: &Depot) -> Result<Manifest> {
-        let mut found = self.named(from)?;
-        for _ in 0..=MAX_INDEXES {
-            let (bytes, media_type) = found;
-            match Document::parse(&bytes, media_type.as_deref())? {
-                Document::Manifest(manifest) => return Ok(manifest),
-                Document::Index(index) => {
-                    let entry = index.choose(&Platform::host())?;
-                    found = (self.document(entry)?, Some(entry.media_type.clone()));
-                }
-            }
-        }
-        Err(Error::invalid(format!(
-            "more than {MAX_INDEXES} indexes point to each other"
-        )))
-    }
-
-    fn named(&self, from: &Depot) -> Result<(Vec<u8>, Option<String>)> {
-        match (from, self.client, self.layout) {
-            (Depot::Registry { name, .. }, Some(client), _) => {
-                let fetched = match self.accepted.as_ref().or(name.digest()) {
-                    Some(digest) => client.manifest_by_digest(digest)?,
-                    None => client.manifest_by_tag(name.tag().unwrap_or("latest"))?,
-                };
-                Ok((fetched.bytes, fetched.media_type))
-            }
-            (Depot::Layout { tag, digest, .. }, _, Some(layout)) => {
-                let entry = layout.entry(tag, digest.as_ref())?;
-                Ok((self.document(&entry)?, Some(entry.media_type)))
-            }
-            _ => Err(nowhere()),
-        }
-    }
-
+impl Place {
     fn document(&self, entry: &Descriptor) -> Result<Vec<u8>> {
-        match self.client {
-            Some(client) => Ok(client.manifest_by_digest(&entry.digest)?.bytes),
-            None => self.blob(entry),
+        match self {
+            Self::Registry(client) => Ok(client.manifest_by_digest(&entry.digest)?.bytes),
+            Self::Layout(layout) => layout.document(entry),
         }
     }
 
-    /// A small one.
-    fn blob(&self, blob: &Descriptor) -> Result<Vec<u8>> {
-        let Some(client) = self.client else {
-            let layout = self.layout.ok_or_else(nowhere)?;
-            return layout.document(blob);
-        };
-        let mut bytes = Vec::new();
-        let mut reader = client.blob(blob, 0, Watch::nobody());
-        let read = reader
-            .by_ref()
-            .take(MAX_DOCUMENT + 1)
-            .read_to_end(&mut bytes);
-        if let Some(failure) = reader.failure() {
-            return Err(failure);
-        }
-        read.context(|| format!("cannot read blob {}", blob.digest))?;
-        match blob.digest.matches(&bytes) {
-            true => Ok(bytes),
-            false => Err(Error::invalid(format!(
-                "blob {} has wrong content",
-                blob.digest
-            ))),
+    fn config(&self, manifest: &Manifest) -> Result<Vec<u8>> {
+        match self {
+            Self::Registry(client) => client.small_blob(&manifest.config, "image config"),
+            Self::Layout(layout) => layout.document(&manifest.config),
         }
     }
-}
-
-fn nowhere() -> Error {
-    Error::internal("a build cache is nowhere")
 }
