@@ -186,6 +186,14 @@ fn git(site: &Site, repository: &Path, words: &[&str]) -> String {
     run(command, b"", 20).ok().text()
 }
 
+/// The first commit of a new repository, on `main`.
+#[track_caller]
+fn commit_all(site: &Site, repository: &Path) {
+    git(site, repository, &["init", "-q", "-b", "main", "."]);
+    git(site, repository, &["add", "."]);
+    git(site, repository, &["commit", "-qm", "x"]);
+}
+
 /// Serves the repositories below `root`; the URL of `r.git`.
 fn daemon(site: &Site, root: &Path) -> (Running, String) {
     let port = std::net::TcpListener::bind("127.0.0.1:0")
@@ -228,9 +236,7 @@ fn as_user_repositories() {
     std::fs::write(repository.join(".gitattributes"), "f filter=evil\n").unwrap();
     symlink("/etc", repository.join("link")).unwrap();
     let git = |words: &[&str]| git(&site, &repository, words);
-    git(&["init", "-q", "-b", "main", "."]);
-    git(&["add", "."]);
-    git(&["commit", "-qm", "x"]);
+    commit_all(&site, &repository);
     git(&["branch", "other"]);
     let (daemon, url) = daemon(&site, &root);
     let build = |fragment: &str| {
@@ -265,9 +271,7 @@ fn repositories_that_are_added() {
     std::fs::write(repository.join("sub/f"), "from git").unwrap();
     symlink("/etc/passwd", repository.join("sub/link")).unwrap();
     let git = |words: &[&str]| git(&site, &repository, words);
-    git(&["init", "-q", "-b", "main", "."]);
-    git(&["add", "."]);
-    git(&["commit", "-qm", "x"]);
+    commit_all(&site, &repository);
     let commit = git(&["rev-parse", "HEAD"]);
     let (daemon, url) = daemon(&site, &root);
     let text = format!(
@@ -331,10 +335,7 @@ fn named_contexts_of_all_kinds() {
     let repository = root.join("r.git");
     std::fs::create_dir_all(repository.join("sub")).unwrap();
     std::fs::write(repository.join("sub/f"), "of a repository").unwrap();
-    let git = |words: &[&str]| git(&site, &repository, words);
-    git(&["init", "-q", "-b", "main", "."]);
-    git(&["add", "."]);
-    git(&["commit", "-qm", "x"]);
+    commit_all(&site, &repository);
     let (_daemon, url) = daemon(&site, &root);
     let mut tree = Tree::default();
     tree.file("f", "of an archive", 0o644).owner(7, 8);

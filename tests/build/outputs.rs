@@ -57,9 +57,7 @@ fn as_user_a_build_is_pushed() {
     let (site, registry) = (Site::new(), Registry::plain());
     let host = registry.host();
     let (one, two) = (format!("{host}/a/one:1"), format!("{host}/b/two:2"));
-    let conf =
-        format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{host}\"\ninsecure = true\n");
-    std::fs::write(site.env.path("registries.conf"), conf).unwrap();
+    site.env.without_tls(&[&host]);
     site.dockerfile(TEXT);
     let metadata = site.env.path("home/metadata");
     let path = metadata.to_str().unwrap();

@@ -1,8 +1,8 @@
 //! Caches that builds hand on to other machines.
 
 use super::{Site, cached};
+use crate::images::tool;
 use crate::support::Env;
-use crate::support::env::run;
 use crate::support::registry::Registry;
 use serde_json::{Value, json};
 
@@ -13,22 +13,10 @@ const TEXT: &str = "FROM busybox AS one\nRUN head -c 20 /dev/urandom | sha256sum
 fn site(registry: Option<&Registry>) -> Site {
     let site = Site::new();
     if let Some(registry) = registry {
-        let conf = format!(
-            "[[registry]]\nlocation = \"{}\"\ninsecure = true\n",
-            registry.host()
-        );
-        std::fs::write(site.env.path("registries.conf"), conf).unwrap();
+        site.env.without_tls(&[&registry.host()]);
     }
     site.file("f", "content").dockerfile(TEXT);
     site
-}
-
-/// Another tool's standard output; it has to succeed.
-#[track_caller]
-fn tool(env: &Env, program: &str, args: &[&str]) -> String {
-    let mut command = env.command(program);
-    command.args(args);
-    run(command, b"", 120).ok().text()
 }
 
 fn layers(site: &Site) -> usize {
@@ -218,10 +206,7 @@ fn a_policy_is_asked() {
     let from_registry = format!("--cache-from={name}");
     let from_layout = format!("--cache-from=type=local,src={dir}");
     let allow = |env: &Env, scopes: &Value| {
-        let dir = env.path("home/.config/containers");
-        std::fs::create_dir_all(&dir).unwrap();
-        let policy = json!({"default": [{"type": "reject"}], "transports": scopes});
-        std::fs::write(dir.join("policy.json"), policy.to_string()).unwrap();
+        env.policy(&json!({"default": [{"type": "reject"}], "transports": scopes}));
     };
     let any = json!([{"type": "insecureAcceptAnything"}]);
     for (from, scopes) in [

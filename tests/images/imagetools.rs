@@ -1,38 +1,20 @@
 //! `buildx imagetools`: images of several platforms, made and looked at where
 //! they are.
 
-use super::tool;
+use super::listed::image;
+use super::{raw, tool};
 use crate::support::env::Env;
-use crate::support::image::{Image, digest};
+use crate::support::image::digest;
 use crate::support::registry::Registry;
-use crate::support::tree::Tree;
 use serde_json::{Value, json};
 
 const TOOLS: [&str; 2] = ["buildx", "imagetools"];
-
-fn image(architecture: &str) -> Image {
-    let mut tree = Tree::default();
-    tree.file("arch", architecture, 0o644);
-    let mut image = Image::new().layer(tree);
-    image.config["architecture"] = architecture.into();
-    image
-}
-
-fn raw(env: &Env, name: &str) -> String {
-    let at = format!("docker://{name}");
-    tool(
-        env,
-        "skopeo",
-        &["inspect", "--tls-verify=false", "--raw", &at],
-    )
-}
 
 #[test]
 fn created_and_inspected() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    let conf = format!("[[registry]]\nlocation = \"{host}\"\ninsecure = true\n");
-    std::fs::write(env.path("registries.conf"), conf).unwrap();
+    env.without_tls(&[&host]);
     let one = registry.push(&env, &image("amd64"), "library/one:1");
     let two = registry.push(&env, &image("arm64"), "team/two:1");
     let three = registry.push(&env, &image("s390x"), "team/all:three");

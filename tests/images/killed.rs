@@ -103,17 +103,11 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(ToString::to_string).collect()
 }
 
-fn insecure(env: &Env, host: &str) {
-    let conf =
-        format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{host}\"\ninsecure = true\n");
-    std::fs::write(env.path("registries.conf"), conf).unwrap();
-}
-
 #[test]
 fn pull_and_push() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &host);
+    env.without_tls(&[&host]);
     let layout = registry.push(&env, &noise(), "library/noise:1");
     let from = format!("{host}/library/noise:1");
     rounds(

@@ -7,7 +7,7 @@ use crate::support::registry::Registry;
 use crate::support::tree::Tree;
 use serde_json::Value;
 
-fn image(architecture: &str) -> Image {
+pub fn image(architecture: &str) -> Image {
     let mut tree = Tree::default();
     tree.file("arch", architecture, 0o644);
     let mut image = Image::new().layer(tree);
@@ -103,9 +103,7 @@ fn made_annotated_pushed_and_pulled() {
         .status(1)
         .says("No such manifest");
     // What was pushed is pulled for each platform.
-    let conf =
-        format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{host}\"\ninsecure = true\n");
-    std::fs::write(env.path("registries.conf"), conf).unwrap();
+    env.without_tls(&[&host]);
     env.ok(["pull", "-q", "--platform", "linux/arm/v6", &list]);
     assert_eq!(
         env.ok(["image", "inspect", "-f", "{{.Architecture}}", &list]),

@@ -36,11 +36,7 @@ fn changed() -> Env {
     let registry = Registry::plain();
     registry.push(&env, &base(), "library/base:1");
     let name = format!("{}/library/base:1", registry.host());
-    let conf = format!(
-        "[[registry]]\nprefix = \"{0}\"\nlocation = \"{0}\"\ninsecure = true\n",
-        registry.host()
-    );
-    std::fs::write(env.path("registries.conf"), conf).unwrap();
+    env.without_tls(&[&registry.host()]);
     env.ok(["pull", "-q", &name]);
     env.ok(["tag", &name, "base:1"]);
     env.ok(["run", "--name", "cc", "base:1", "sh", "-c", CHANGES]);

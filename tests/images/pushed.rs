@@ -1,6 +1,6 @@
 //! `push`: digests, what is not sent again, and connections that break.
 
-use super::tool;
+use super::{raw, tool};
 use crate::support::env::Env;
 use crate::support::image::Image;
 use crate::support::registry::{Registry, Setup};
@@ -9,27 +9,6 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Lets wherry use a registry without TLS under its own name.
-fn insecure(env: &Env, hosts: &[&str]) {
-    let conf: String = hosts
-        .iter()
-        .map(|host| {
-            format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{host}\"\ninsecure = true\n")
-        })
-        .collect();
-    std::fs::write(env.path("registries.conf"), conf).unwrap();
-}
-
-fn raw(env: &Env, name: &str) -> Vec<u8> {
-    let name = format!("docker://{name}");
-    tool(
-        env,
-        "skopeo",
-        &["inspect", "--tls-verify=false", "--raw", &name],
-    )
-    .into_bytes()
-}
 
 /// Noise that does not pack.
 fn noise(megabytes: usize) -> Image {
@@ -44,7 +23,7 @@ fn noise(megabytes: usize) -> Image {
 fn a_pulled_image_goes_back_as_it_came() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &[&host]);
+    env.without_tls(&[&host]);
     let layout = registry.push(&env, &Image::busybox(), "library/busy:1");
     let (from, to) = (
         format!("{host}/library/busy:1"),
@@ -63,7 +42,7 @@ fn a_pulled_image_goes_back_as_it_came() {
     assert!(said.lines().last().unwrap().starts_with(&last), "{said}");
     assert!(said.contains("Mounted from"), "{said}");
     assert_eq!(
-        wherry::image::Digest::of(&raw(&env, &to)).to_string(),
+        wherry::image::Digest::of(raw(&env, &to).as_bytes()).to_string(),
         layout.manifest
     );
     let again = env.ok(["push", &to]);
@@ -100,8 +79,8 @@ fn a_pulled_image_goes_back_as_it_came() {
 fn what_was_made_here_is_pulled_elsewhere() {
     let (env, there, registry) = (Env::busybox(), Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &[&host]);
-    insecure(&there, &[&host]);
+    env.without_tls(&[&host]);
+    there.without_tls(&[&host]);
     env.ok([
         "run",
         "--name",
@@ -209,7 +188,7 @@ fn an_upload_that_breaks_goes_on() {
     let (env, registry) = (Env::new(), Registry::plain());
     let direct = registry.host();
     let (host, cut) = breaking(&registry, 3, 3 << 20);
-    insecure(&env, &[&direct, &host]);
+    env.without_tls(&[&direct, &host]);
     let layout = registry.push(&env, &noise(16), "library/noise:1");
     let (from, to) = (
         format!("{direct}/library/noise:1"),
@@ -225,7 +204,7 @@ fn an_upload_that_breaks_goes_on() {
     );
     let there = format!("{direct}/copy/noise:1");
     assert_eq!(
-        wherry::image::Digest::of(&raw(&env, &there)).to_string(),
+        wherry::image::Digest::of(raw(&env, &there).as_bytes()).to_string(),
         layout.manifest
     );
     let dir = format!("dir:{}", env.path("tmp/check").display());

@@ -60,11 +60,7 @@ fn layout(env: &Env, name: &str, blobs: &[&[u8]], entry: &Value) -> Layout {
 fn by_tags_where_the_registry_has_no_list() {
     let (env, registry) = (Env::new(), Registry::plain());
     let image = registry.push(&env, &Image::busybox(), "team/web:1");
-    let conf = format!(
-        "[[registry]]\nlocation = \"{}\"\ninsecure = true\n",
-        registry.host()
-    );
-    std::fs::write(env.path("registries.conf"), conf).unwrap();
+    env.without_tls(&[&registry.host()]);
     let name = format!("{}/team/web:1", registry.host());
     assert_eq!(env.ok(["image", "referrers", "-q", &name]), "");
     let sbom = artifact(&image, "application/spdx+json", "sbom.json", "{\"sbom\":1}");
@@ -135,11 +131,7 @@ fn by_tags_where_the_registry_has_no_list() {
 #[test]
 fn by_the_list_of_the_registry_and_its_pages() {
     let (env, registry) = (Env::new(), FaultRegistry::start());
-    let conf = format!(
-        "[[registry]]\nlocation = \"{}\"\ninsecure = true\n",
-        registry.host()
-    );
-    std::fs::write(env.path("registries.conf"), conf).unwrap();
+    env.without_tls(&[&registry.host()]);
     let image = Image::busybox().write(&env.path("tmp/web"), "1");
     registry.put_layout("team/web", "1", &image);
     let name = format!("{}/team/web:1", registry.host());

@@ -114,18 +114,6 @@ fn attach(
     registry.push_layout(&layout, &tag, &[]);
 }
 
-fn insecure(env: &Env, host: &str) {
-    let conf =
-        format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{host}\"\ninsecure = true\n");
-    std::fs::write(env.path("registries.conf"), conf).unwrap();
-}
-
-fn policy(env: &Env, policy: &Value) {
-    let dir = env.path("home/.config/containers");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("policy.json"), policy.to_string()).unwrap();
-}
-
 /// What the store has: nothing may be left of what was refused.
 fn stored(env: &Env) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -152,7 +140,7 @@ fn stored(env: &Env) -> Vec<PathBuf> {
 fn signatures_by_the_key_count_and_no_others() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &host);
+    env.without_tls(&[&host]);
     let layout = registry.push(&env, &Image::busybox(), "team/app:1");
     let mut tree = Tree::busybox();
     tree.file("other", "x", 0o644);
@@ -249,7 +237,7 @@ fn signatures_by_the_key_count_and_no_others() {
 fn signatures_in_files_and_under_other_names() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &host);
+    env.without_tls(&[&host]);
     let layout = registry.push(&env, &Image::busybox(), "mirror/app:1");
     let signer = Signer::new(&env, "key");
     let name = format!("{host}/mirror/app:1");
@@ -306,14 +294,14 @@ fn signatures_in_files_and_under_other_names() {
 fn a_policy_decides_what_is_pulled() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &host);
+    env.without_tls(&[&host]);
     let layout = registry.push(&env, &Image::busybox(), "team/app:1");
     let signer = Signer::new(&env, "key");
     let (name, repository) = (format!("{host}/team/app:1"), format!("{host}/team/app"));
     let signed_by = |identity: Value| json!([{"type": "sigstoreSigned", "keyPath": signer.public(), "signedIdentity": identity}]);
     let of_repository = signed_by(json!({"type": "matchRepository"}));
     let refuses = |rules: Value, says: &str| {
-        policy(&env, &rules);
+        env.policy(&rules);
         for command in [["pull", "-q"], ["run", "--rm"]] {
             let out = env.wherry([&command[..], &[&name]].concat());
             assert!(
@@ -363,10 +351,7 @@ fn a_policy_decides_what_is_pulled() {
     .concat();
     refuses(json!({"default": both}), rejected);
 
-    policy(
-        &env,
-        &json!({"default": no, "transports": {"docker": {&repository: of_repository}}}),
-    );
+    env.policy(&json!({"default": no, "transports": {"docker": {&repository: of_repository}}}));
     env.ok(["image", "verify", &name]);
     assert_eq!(env.ok(["run", "--rm", &name, "echo", "taken"]), "taken");
     env.ok(["pull", "-q", &name]);
@@ -391,7 +376,7 @@ fn a_policy_decides_what_is_pulled() {
 fn policies_mean_what_they_mean_to_skopeo() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &host);
+    env.without_tls(&[&host]);
     registry.push(&env, &Image::busybox(), "team/app:1");
     let name = format!("{host}/team/app:1");
     let (any, no) = (
@@ -495,7 +480,7 @@ fn policies_mean_what_they_mean_to_skopeo() {
 fn a_signed_index_vouches_for_its_images() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &host);
+    env.without_tls(&[&host]);
     let layout = registry.push(&env, &Image::busybox(), "team/app:one");
     let signer = Signer::new(&env, "key");
     let (list, repository) = (format!("{host}/team/app:list"), format!("{host}/team/app"));
@@ -514,7 +499,7 @@ fn a_signed_index_vouches_for_its_images() {
     );
     let rules = json!({"default": [{"type": "sigstoreSigned", "keyPath": signer.public(),
         "signedIdentity": {"type": "matchRepository"}}]});
-    policy(&env, &rules);
+    env.policy(&rules);
     env.wherry(["pull", "-q", &list])
         .status(1)
         .says("there is no signature");
@@ -550,18 +535,15 @@ fn archives_are_taken_by_their_transport() {
         json!({"default": any, "transports": {"docker-archive": {"": no}}}),
         json!({"default": no, "transports": {"oci-archive": {"": any}}}),
     ] {
-        policy(&env, &rules);
+        env.policy(&rules);
         env.wherry(["load", "-i", archive])
             .status(1)
             .says("images of docker-archive are rejected");
         assert_eq!(stored(&env), empty, "{rules}");
     }
-    policy(&env, &json!({"default": key}));
+    env.policy(&json!({"default": key}));
     env.wherry(["load", "-i", archive]).status(1);
-    policy(
-        &env,
-        &json!({"default": no, "transports": {"docker-archive": {"": any}}}),
-    );
+    env.policy(&json!({"default": no, "transports": {"docker-archive": {"": any}}}));
     env.ok(["load", "-i", archive]);
     env.wherry(["import", archive])
         .status(1)

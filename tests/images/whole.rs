@@ -1,6 +1,6 @@
 //! Indexes of several platforms that stay as they are: loaded, saved, pushed.
 
-use super::tool;
+use super::{raw, tool};
 use crate::support::env::Env;
 use crate::support::image::{Image, digest};
 use crate::support::registry::Registry;
@@ -76,14 +76,9 @@ fn archive(env: &Env, dir: &std::path::Path) -> String {
     file
 }
 
-fn raw(env: &Env, name: &str) -> String {
-    let at = format!("docker://{name}");
-    let text = tool(
-        env,
-        "skopeo",
-        &["inspect", "--tls-verify=false", "--raw", &at],
-    );
-    digest(text.as_bytes())
+/// The digest of what a registry has under a name.
+fn digest_of(env: &Env, name: &str) -> String {
+    digest(raw(env, name).as_bytes())
 }
 
 fn blobs(env: &Env) -> usize {
@@ -92,21 +87,11 @@ fn blobs(env: &Env) -> usize {
         .count()
 }
 
-fn insecure(env: &Env, hosts: &[&str]) {
-    let conf: String = hosts
-        .iter()
-        .map(|host| {
-            format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{host}\"\ninsecure = true\n")
-        })
-        .collect();
-    std::fs::write(env.path("registries.conf"), conf).unwrap();
-}
-
 #[test]
 fn loaded_whole_saved_and_pushed_with_the_same_digest() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &[&host]);
+    env.without_tls(&[&host]);
     let name = format!("{host}/team/several:1");
     let made = layout(&env, &name);
     env.ok(["load", "-q", "-i", &archive(&env, &made.dir)]);
@@ -143,17 +128,20 @@ fn loaded_whole_saved_and_pushed_with_the_same_digest() {
             &copy,
         ],
     );
-    assert_eq!(raw(&env, &format!("{host}/team/copied:1")), made.index);
+    assert_eq!(
+        digest_of(&env, &format!("{host}/team/copied:1")),
+        made.index
+    );
     // What it wrote it reads.
     let second = Env::new();
-    insecure(&second, &[&host]);
+    second.without_tls(&[&host]);
     second.ok(["load", "-q", "-i", &saved]);
     let pushed = second.ok(["push", &name]);
     assert!(
         pushed.contains(&format!("1: digest: {} size: ", made.index)),
         "{pushed}"
     );
-    assert_eq!(raw(&env, &name), made.index);
+    assert_eq!(digest_of(&env, &name), made.index);
     for env in [&env, &second] {
         env.ok(["rmi", "-f", &name]);
         assert_eq!(blobs(env), 0);
@@ -164,7 +152,7 @@ fn loaded_whole_saved_and_pushed_with_the_same_digest() {
 fn one_platform_of_several() {
     let (env, registry) = (Env::new(), Registry::plain());
     let host = registry.host();
-    insecure(&env, &[&host]);
+    env.without_tls(&[&host]);
     let name = format!("{host}/team/several:1");
     let made = layout(&env, &name);
     let file = archive(&env, &made.dir);
@@ -183,7 +171,7 @@ fn one_platform_of_several() {
         .status(1)
         .says("does not provide the specified platform");
     env.ok(["push", "-q", "--platform", OTHER, &name]);
-    assert_eq!(raw(&env, &name), made.manifests[1]);
+    assert_eq!(digest_of(&env, &name), made.manifests[1]);
     let saved = env.path("tmp/saved.tar").display().to_string();
     env.ok(["save", "--platform", OTHER, "-o", &saved, &name]);
     let second = Env::new();
@@ -203,7 +191,7 @@ fn pulled_and_pushed_back_it_stays_an_index() {
     let (env, registry) = (Env::new(), Registry::plain());
     let other = Registry::plain();
     let host = registry.host();
-    insecure(&env, &[&host, &other.host()]);
+    env.without_tls(&[&host, &other.host()]);
     let name = format!("{host}/team/several:1");
     let made = layout(&env, &name);
     env.ok(["load", "-q", "-i", &archive(&env, &made.dir)]);
@@ -218,7 +206,7 @@ fn pulled_and_pushed_back_it_stays_an_index() {
         pushed.contains(&format!("2: digest: {} size: ", made.index)),
         "{pushed}"
     );
-    assert_eq!(raw(&env, &again), made.index);
+    assert_eq!(digest_of(&env, &again), made.index);
     // Another one has not: it gets what is here, and one is told.
     let away = format!("{}/team/several:1", other.host());
     env.ok(["tag", &name, &away]);
@@ -227,7 +215,7 @@ fn pulled_and_pushed_back_it_stays_an_index() {
         out.errors()
             .contains(&format!("not all of the index {} is here", made.index))
     );
-    assert_eq!(raw(&env, &away), made.manifests[0]);
+    assert_eq!(digest_of(&env, &away), made.manifests[0]);
     env.ok(["rmi", "-f", &name, &again, &away]);
     assert_eq!(blobs(&env), 0);
 }

@@ -137,6 +137,22 @@ impl Env {
         }
     }
 
+    /// Registries that are talked to without TLS, under their own names.
+    pub fn without_tls(&self, hosts: &[&str]) {
+        let conf = hosts.iter().map(|host| {
+            format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{host}\"\ninsecure = true\n")
+        });
+        let conf: String = conf.collect();
+        std::fs::write(self.root.join("registries.conf"), conf).unwrap();
+    }
+
+    /// Writes the user's policy.json.
+    pub fn policy(&self, policy: &serde_json::Value) {
+        let dir = self.path("home/.config/containers");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("policy.json"), policy.to_string()).unwrap();
+    }
+
     /// A path below the place: `home`, `tmp/x`, `data/wherry`, …
     pub fn path(&self, below: &str) -> PathBuf {
         self.root.join(below)
