@@ -7,12 +7,14 @@ use super::plan::settings::{History, Settings};
 use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
 use crate::image::digest::Algorithm;
-use crate::image::manifest::Descriptor;
-use crate::image::{Compression, Digest, Draft, Reference};
-use crate::store::Merged;
-use crate::store::pack::{Options, pack, unwritten};
+use crate::image::manifest::{Descriptor, OCI_INDEX};
+use crate::image::{Compression, Digest, Draft, Platform, Reference};
+use crate::output::progress::Silent;
+use crate::store::pack::{Options, pack, pack_part, unwritten, write_end};
 use crate::store::unpack::{self, Privilege};
+use crate::store::{Origin, StepLayer};
 use crate::transfer::cache::{FIELD, Steps};
+use crate::transfer::ship::repack;
 use crate::userns::task;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -28,32 +30,95 @@ pub struct Made {
 }
 
 /// What the options of a build say of its image.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
     /// SOURCE_DATE_EPOCH.
     pub epoch: Option<i64>,
     /// The records of the steps, for other machines.
     pub inline: Option<&'a Steps>,
-    /// Of the manifest.
-    pub annotations: &'a BTreeMap<String, String>,
+    /// One layer in the place of those that the stage has made.
+    pub squash: bool,
 }
 
-/// Writes config and manifest.
-pub fn write(engine: &Engine, stage: &Stage, chain: &Chain, wanted: Wanted<'_>) -> Result<Made> {
+/// Writes config and manifest, with annotations of that.
+pub fn write(
+    engine: &Engine,
+    stage: &Stage,
+    chain: &Chain,
+    annotations: &BTreeMap<String, String>,
+    wanted: Wanted<'_>,
+) -> Result<Made> {
     let mut settings = stage.settings.clone();
-    settings.diff_ids = chain.diff_ids();
     date(&mut settings, chain, wanted.epoch);
+    let mut layers: Vec<Descriptor> = chain.layers.iter().map(super::exec::descriptor).collect();
+    settings.diff_ids = chain.diff_ids();
+    let own = chain.own_layers();
+    if wanted.squash && own > 1 {
+        let made = squash(engine, &settings.diff_ids.split_off(layers.len() - own))?;
+        layers.truncate(layers.len() - own);
+        layers.push(super::exec::descriptor(&made));
+        settings.diff_ids.push(made.diff_id);
+        settings.squash(chain.done, own);
+    }
     let document = settings.document(&stage.platform).to_string().into_bytes();
     let mut draft = Draft::on(&document)?;
     if let Some(steps) = wanted.inline {
         draft.set_field(FIELD, json!(steps));
     }
-    let layers: Vec<Descriptor> = chain.layers.iter().map(super::exec::descriptor).collect();
     let store = engine.store()?;
-    let manifest = store.write_annotated(&draft, &layers, wanted.annotations)?;
+    let manifest = store.write_annotated(&draft, &layers, annotations)?;
     Ok(Made {
         id: Digest::of(&draft.to_bytes()?),
         manifest,
+    })
+}
+
+/// An image of an index.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    pub platform: Platform,
+    pub manifest: Descriptor,
+    /// Of its entry in the index.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Writes an index of these, in this order. Nothing but the index has its ID.
+pub fn index(
+    engine: &Engine,
+    variants: &[Variant],
+    annotations: &BTreeMap<String, String>,
+) -> Result<Made> {
+    let entries = variants.iter().map(|variant| Descriptor {
+        platform: Some(variant.platform.clone()),
+        annotations: variant.annotations.clone(),
+        ..variant.manifest.clone()
+    });
+    let entries: Vec<oci_spec::image::Descriptor> = entries.map(|entry| entry.to_oci()).collect();
+    let mut document = json!({
+        "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries,
+    });
+    if !annotations.is_empty() {
+        document["annotations"] = json!(annotations);
+    }
+    let bytes = document.to_string();
+    let id = engine.store()?.write_blob(bytes.as_bytes())?;
+    let manifest = Descriptor::new(OCI_INDEX, id.clone(), bytes.len() as u64);
+    Ok(Made { id, manifest })
+}
+
+/// One layer of several, packed as those of steps are.
+fn squash(engine: &Engine, layers: &[Digest]) -> Result<StepLayer> {
+    let store = engine.store()?;
+    task::run(&engine.paths, || {
+        let made = store.merge_layers(layers)?;
+        let packed = repack(store, &made.descriptor(), &made.diff_id, &Silent)?;
+        Ok(StepLayer {
+            diff_id: made.diff_id,
+            media_type: packed.media_type,
+            blob: packed.digest,
+            blob_size: packed.size,
+            size: made.size,
+        })
     })
 }
 
@@ -84,45 +149,58 @@ fn date(settings: &mut Settings, chain: &Chain, epoch: Option<i64>) {
 }
 
 /// Gives the image its names; without one it stays nameless. What is so
-/// already is not written again.
-pub fn name(engine: &Engine, made: &Made, tags: &[Reference]) -> Result<()> {
-    let store = engine.store()?;
+/// already is not written again. `index`: all of which is kept with it.
+pub fn name(
+    engine: &Engine,
+    made: &Made,
+    index: Option<&Digest>,
+    tags: &[Reference],
+) -> Result<()> {
+    let (store, manifest) = (engine.store()?, &made.manifest);
+    let origin = index.map(|index| Origin {
+        index: index.clone(),
+        whole: true,
+    });
     for tag in tags {
         let is_so = store.resolve(&tag.canonical()).is_ok_and(|image| {
-            image.manifest.digest == made.manifest.digest && image.names.contains(tag)
+            let known = store.index_of(&image, Some(tag)).map(|(origin, _)| origin);
+            image.manifest.digest == manifest.digest && image.names.contains(tag) && known == origin
         });
         if !is_so {
-            store.add_made(Some(tag), &made.manifest)?;
+            store.add_of(Some(tag), manifest, origin.as_ref())?;
         }
     }
     if tags.is_empty() && store.by_id(&made.id)?.is_none() {
-        store.add_made(None, &made.manifest)?;
+        store.add_of(None, manifest, origin.as_ref())?;
     }
     Ok(())
 }
 
-/// Where the files of a stage go.
-pub enum Files<'a> {
-    /// An archive.
-    Tar(&'a File),
-    /// A directory that is there; all of them are the caller's.
-    Directory(&'a File),
-}
-
-/// Writes all files of a stage.
-pub fn files(engine: &Engine, chain: &Chain, to: &Files<'_>) -> Result<()> {
+/// Writes all files of these stages into one archive, each below its name; one
+/// without a name is the archive.
+pub fn archive(engine: &Engine, chains: &[(String, &Chain)], to: &File) -> Result<()> {
     let store = engine.store()?;
     task::run(&engine.paths, || {
-        let mut tree = Merged::empty();
-        store.add_layers(&mut tree, &chain.diff_ids())?;
-        let dir = match to {
-            Files::Tar(file) => {
-                let mut out = BufWriter::with_capacity(256 << 10, *file);
-                pack(&tree, &mut out, Options::default())?;
-                return out.flush().map_err(unwritten);
-            }
-            Files::Directory(dir) => dir.as_fd(),
-        };
+        let mut out = BufWriter::with_capacity(256 << 10, to);
+        for (name, chain) in chains {
+            let tree = store.merged(&chain.diff_ids())?;
+            let options = Options {
+                prefix: name.clone().into_bytes(),
+                root_entry: !name.is_empty(),
+                ..Options::default()
+            };
+            pack_part(&tree, &mut out, options)?;
+        }
+        write_end(&mut out).map_err(unwritten)?;
+        out.flush().map_err(unwritten)
+    })
+}
+
+/// Writes all files of a stage into a directory; all of them are the caller's.
+pub fn files(engine: &Engine, chain: &Chain, to: &File) -> Result<()> {
+    let store = engine.store()?;
+    task::run(&engine.paths, || {
+        let (tree, dir) = (store.merged(&chain.diff_ids())?, to.as_fd());
         let (reader, mut writer) = std::io::pipe().context(|| "cannot make a pipe")?;
         std::thread::scope(|scope| {
             let unpacking = scope.spawn(move || {

@@ -41,6 +41,11 @@ impl Annotation {
         })
     }
 
+    /// What it is of; without a word, of manifests.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.kind.as_deref().unwrap_or("manifest").split(',')
+    }
+
     /// Whether it is of what is for this platform.
     pub fn is_for(&self, platform: Option<&Platform>) -> bool {
         self.platform.is_none() || self.platform.as_ref() == platform

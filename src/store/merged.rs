@@ -58,6 +58,8 @@ pub struct Place {
     /// From the root, without a leading slash.
     pub path: Vec<u8>,
     parts: Vec<Beneath>,
+    /// A layer below these says that it is gone, or something else.
+    closed: bool,
 }
 
 /// A directory that has been read.
@@ -67,7 +69,7 @@ pub struct Listing {
     /// As many, of the layers.
     layouts: Vec<Layout>,
     path: Vec<u8>,
-    /// Its uppermost layer hides what the layers below have in it.
+    /// Its layers hide what others, below all of these, may have in it.
     pub opaque: bool,
     /// By name.
     pub nodes: Vec<Node>,
@@ -139,6 +141,7 @@ impl Merged {
         Place {
             path: Vec::new(),
             parts: parts.collect(),
+            closed: false,
         }
     }
 
@@ -150,7 +153,7 @@ impl Merged {
             open: Vec::new(),
             layouts: Vec::new(),
             path: place.path.clone(),
-            opaque: false,
+            opaque: place.closed,
             nodes: Vec::new(),
         };
         let mut found: BTreeMap<Vec<u8>, Node> = BTreeMap::new();
@@ -166,9 +169,8 @@ impl Merged {
             let by_file = self
                 .collect(part.layer, position, &dir, &mut found)
                 .context(read)?;
-            let hides = by_file || self.is_opaque(&dir).context(read)?;
-            if hides {
-                listing.opaque |= position == 0;
+            if by_file || self.is_opaque(&dir).context(read)? {
+                listing.opaque = true;
                 break;
             }
         }
@@ -313,6 +315,7 @@ impl Listing {
         Place {
             path: self.path(node),
             parts: node.at.iter().map(part).collect(),
+            closed: node.closed,
         }
     }
 }

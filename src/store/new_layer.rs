@@ -124,6 +124,13 @@ impl Store {
         }
     }
 
+    /// One layer in the place of these, which lie on each other, lowest first; as
+    /// [`Store::add_layer`], in haste.
+    pub fn merge_layers(&self, diff_ids: &[Digest]) -> Result<NewLayer> {
+        self.prepare()?;
+        self.copy_layer(&self.merged(diff_ids)?)
+    }
+
     /// Whether overlays here mark deletions by files: fuse-overlayfs does where it
     /// cannot make a device 0:0, and the kernel makes no overlay there.
     pub fn marks_are_files(&self, dir: &Path) -> Result<bool> {

@@ -4,9 +4,9 @@
 use super::report::{Report, Reported};
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::{Compression, Descriptor, Digest};
-use crate::output::progress::{Phase, Progress};
+use crate::output::progress::{Phase, Progress, Silent};
 use crate::registry::{BlobReader, Client, Watch};
-use crate::store::{BlobWriter, Store};
+use crate::store::{BlobWriter, Image, Store};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -108,6 +108,15 @@ pub fn fetch_all(
         Some(error) => Err(error),
         None => Ok(()),
     }
+}
+
+/// The layers of an image that has only been here packed; for a process in U.
+pub fn unpack_all(store: &Store, image: &Image) -> Result<()> {
+    let (manifest, config) = (store.manifest(image)?, store.config(image)?);
+    for (blob, diff_id) in manifest.layers.into_iter().zip(config.diff_ids) {
+        from_store(&Layer { blob, diff_id }, store, &Silent)?;
+    }
+    Ok(())
 }
 
 /// The blob is here already; only the unpacked layer is missing.

@@ -2,7 +2,7 @@
 
 pub mod cache;
 pub mod import;
-mod layer;
+pub mod layer;
 pub mod layout;
 pub mod load;
 pub mod manifests;

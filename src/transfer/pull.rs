@@ -11,13 +11,16 @@ use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference};
 use crate::output::progress::Progress;
 use crate::registry::Client;
-use crate::store::Store;
+use crate::store::{Image, Store};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone)]
 pub struct PullOptions {
     /// `None`: what suits this machine.
     pub platform: Option<Platform>,
+    /// A name that stands for an image of another platform already goes on to do
+    /// so: the new one is known by its digest.
+    pub beside: bool,
     /// How many layers at a time; Docker's default is 3.
     pub parallel: usize,
     /// Whose images are taken; `None`: everybody's.
@@ -28,6 +31,7 @@ impl Default for PullOptions {
     fn default() -> Self {
         Self {
             platform: None,
+            beside: false,
             parallel: 3,
             policy: None,
         }
@@ -141,6 +145,12 @@ impl Puller<'_> {
     fn run(&self) -> Result<Pulled> {
         let chosen = self.choose()?;
         let before = self.store.resolve(&self.name.canonical()).ok();
+        let name = match &before {
+            Some(image) if self.options.beside && self.is_of_another(image) => {
+                self.name.with_digest(chosen.descriptor.digest.clone())
+            }
+            _ => self.name.clone(),
+        };
         let same = before.is_some_and(|image| {
             image.manifest.digest == chosen.descriptor.digest
                 && image
@@ -159,10 +169,10 @@ impl Puller<'_> {
                 self.progress,
             )?;
             self.store
-                .add_image(self.name, &chosen.descriptor, Some(&chosen.digest))?;
+                .add_image(&name, &chosen.descriptor, Some(&chosen.digest))?;
         }
         Ok(Pulled {
-            reference: self.name.clone(),
+            reference: name,
             image_id: chosen.manifest.config.digest,
             digest: chosen.digest,
             status: if same {
@@ -208,6 +218,14 @@ impl Puller<'_> {
             "{}: more than {MAX_INDEXES} indexes point to each other",
             self.name.familiar()
         )))
+    }
+
+    /// For a platform that is not the wanted one.
+    fn is_of_another(&self, image: &Image) -> bool {
+        let wanted = self.options.platform.clone();
+        let wanted = wanted.unwrap_or_else(Platform::host);
+        let config = self.store.config(image);
+        config.is_ok_and(|config| !wanted.runs(&config.platform))
     }
 
     /// Only what the registry has is told.

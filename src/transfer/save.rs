@@ -33,6 +33,14 @@ impl Selected {
             index: None,
         }
     }
+
+    /// The same, with all of the index that it is of.
+    pub fn of(index: Descriptor, image: Image, tags: Vec<Reference>) -> Self {
+        Self {
+            index: Some(index),
+            ..Self::new(image, tags)
+        }
+    }
 }
 
 /// What `names` stand for by Docker's rules: a name without a tag is the whole

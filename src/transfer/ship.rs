@@ -72,7 +72,8 @@ fn packed_well(store: &Store) -> Result<HashMap<Digest, Descriptor>> {
     Ok(known)
 }
 
-fn repack(
+/// A layer that was made in haste as others are to have it.
+pub fn repack(
     store: &Store,
     layer: &Descriptor,
     diff_id: &Digest,

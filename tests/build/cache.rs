@@ -1,6 +1,7 @@
 //! What is done again, and what is not.
 
 use super::{Site, cached};
+use crate::support::env::{Output, run};
 use std::time::Duration;
 
 #[test]
@@ -121,6 +122,42 @@ fn as_user_stages_run_side_by_side() {
         site.ok(&text);
         assert_eq!(site.shows("ls /a /b"), "/a\n/b");
     }
+}
+
+/// In one build, and in two at the same time.
+#[test]
+fn steps_that_are_alike_are_done_once() {
+    let site = Site::new();
+    let step =
+        "RUN --mount=type=cache,id=log,target=/c sleep 1; echo x >>/c/log; wc -l </c/log >/n";
+    let text = format!(
+        "FROM busybox AS a\n{step}\nRUN touch /a\nFROM busybox AS b\n{step}\nRUN touch /b\n\
+         FROM busybox\nCOPY --from=a /n /a /\nCOPY --from=b /n /m\nCOPY --from=b /b /\n"
+    );
+    site.dockerfile(&text);
+    let build = |tag: &str| {
+        let mut command = site.env.wherry_command(["build", "--network", "none"]);
+        command
+            .args(["--progress", "plain", "-t", tag])
+            .arg(&site.dir);
+        command
+    };
+    let (first, second) = (build("t"), build("u"));
+    let (first, second) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| run(second, b"", 120).ok());
+        (run(first, b"", 120).ok(), other.join().unwrap())
+    });
+    let times = |out: &Output| out.errors().matches("CACHED").count();
+    // Of eleven steps or so each has found some; the long one was done once.
+    assert!(times(&first) + times(&second) >= 3, "{first}{second}");
+    assert_eq!(site.shows("cat /n /m; ls /a /b"), "1\n1\n/a\n/b");
+    assert_eq!(
+        site.env.ok(["inspect", "-f", "{{.Id}}", "t"]),
+        site.env.ok(["inspect", "-f", "{{.Id}}", "u"])
+    );
+    // Who wants nothing from the cache waits for nobody.
+    let out = site.build(&["--no-cache", "-t", "t"]).ok();
+    assert!(!out.errors().contains("CACHED"), "{out}");
 }
 
 #[test]

@@ -88,11 +88,9 @@ fn as_user_options_that_do_not_work_are_refused_by_name() {
     let site = Site::new();
     site.dockerfile("FROM busybox\n");
     for options in [
-        &["--squash"][..],
-        &["--sbom", "true"],
+        &["--sbom", "true"][..],
         &["--provenance", "mode=max"],
         &["--attest", "type=sbom"],
-        &["--platform", "linux/amd64,linux/arm64"],
         &["--allow", "security.insecure"],
         &["--rm=false"],
     ] {

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-const TIMES: u32 = 40;
+const TIMES: u32 = 100;
 
 #[test]
 fn as_user_killed_builds_leave_nothing() {

@@ -11,6 +11,7 @@ mod kills;
 mod mounts;
 mod networks;
 mod outputs;
+mod platforms;
 mod secure;
 mod shared;
 mod steps;

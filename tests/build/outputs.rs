@@ -167,3 +167,89 @@ fn into_the_cache_alone() {
     assert_eq!(site.env.ok(["images", "-aq"]), before);
     assert_eq!(cached(&site.build(&["-t", "t"]).ok()), 1);
 }
+
+/// Deletions, and directories that were replaced, also where the base has them.
+#[test]
+fn squashed_layers_do_the_same() {
+    let site = Site::new();
+    let text = "FROM busybox AS base\n\
+        RUN mkdir -p /gone /kept /was-dir /dir && touch /gone/a /kept/a /was-dir/a /dir/old /file /link\n\
+        FROM base\n\
+        RUN rm -r /gone /file && mkdir /gone && touch /gone/b /temporary /kept/b\n\
+        ENV A=1\n\
+        RUN rm /temporary /kept/a && rm -r /was-dir && echo file >/was-dir\n\
+        RUN rm -r /dir && touch /dir\n\
+        RUN rm /dir && mkdir /dir && touch /dir/new\n\
+        RUN ln /kept/b /hard && chown 7:8 /kept/b && chmod 4711 /kept/b\n";
+    site.dockerfile(text);
+    site.build(&["-t", "t"]).ok();
+    site.build(&["--target", "base", "-t", "base"]).ok();
+    site.build(&["-q", "--squash", "-t", "squashed"]).ok();
+    let layers = |name: &str| {
+        let format = "{{len .RootFS.Layers}} {{index .RootFS.Layers 0}} {{index .RootFS.Layers 1}}";
+        let told = site.env.ok(["inspect", "-f", format, name]);
+        told.trim()
+            .split_once(' ')
+            .map(|(n, base)| (n.to_owned(), base.to_owned()))
+            .unwrap()
+    };
+    let ((whole, base), (few, same)) = (layers("t"), layers("squashed"));
+    assert_eq!((whole.as_str(), few.as_str()), ("7", "3"));
+    assert_eq!(base, same);
+    let files = |name: &str| {
+        site.env.ok(["run", "--rm", "--network", "none", name, "sh", "-c",
+            "cd /; find gone kept was-dir dir hard link bin etc | sort | xargs stat -c '%n %a %u:%g %h %s %Y' 2>&1; ls -A /"])
+    };
+    assert_eq!(files("t"), files("squashed"));
+    // Others see it so, too.
+    let archive = site.env.path("home/squashed.tar").display().to_string();
+    site.env.ok(["save", "-o", &archive, "squashed"]);
+    let layout = site.env.path("home/layout").display().to_string();
+    let mut skopeo = site.env.command("skopeo");
+    skopeo.args([
+        "copy",
+        "-q",
+        &format!("oci-archive:{archive}"),
+        &format!("oci:{layout}:t"),
+    ]);
+    run(skopeo, b"", 60).ok();
+    let bundle = site.env.path("home/bundle").display().to_string();
+    let mut umoci = site.env.command("umoci");
+    umoci.args([
+        "unpack",
+        "--rootless",
+        "--image",
+        &format!("{layout}:t"),
+        &bundle,
+    ]);
+    run(umoci, b"", 60).ok();
+    let found = |path: &str| {
+        std::path::Path::new(&bundle)
+            .join("rootfs")
+            .join(path)
+            .exists()
+    };
+    let there: Vec<&str> = ["gone/b", "kept/b", "was-dir", "dir/new", "hard", "link"]
+        .into_iter()
+        .filter(|p| !found(p))
+        .collect();
+    assert!(there.is_empty(), "{there:?}");
+    let gone: Vec<&str> = [
+        "gone/a",
+        "kept/a",
+        "was-dir/a",
+        "dir/old",
+        "file",
+        "temporary",
+    ]
+    .into_iter()
+    .filter(|p| found(p))
+    .collect();
+    assert!(gone.is_empty(), "{gone:?}");
+    let history = site.env.ok(["history", "--no-trunc", "squashed"]);
+    assert!(history.contains("merge of 5 layers"), "{history}");
+    // The same again, from the cache.
+    let id = |name: &str| site.env.ok(["inspect", "-f", "{{.Id}}", name]);
+    site.build(&["--squash", "-t", "again"]).ok();
+    assert_eq!(id("again"), id("squashed"));
+}

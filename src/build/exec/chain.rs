@@ -84,6 +84,12 @@ impl Chain {
             .collect()
     }
 
+    /// How many of the layers are those of this stage's own steps.
+    pub fn own_layers(&self) -> usize {
+        let own = &self.outcomes[self.outcomes.len() - self.done..];
+        own.iter().filter(|outcome| outcome.has_layer).count()
+    }
+
     /// A step that only changed settings.
     pub fn pass(&mut self) {
         self.outcomes.push(Outcome {

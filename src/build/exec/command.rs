@@ -15,8 +15,9 @@ use crate::container::remove;
 use crate::container::room::Room;
 use crate::container::start::{Step, Way, launch_step};
 use crate::engine::Engine;
-use crate::error::{Context, Error, Result};
+use crate::error::{self, Context, Error, Result};
 use crate::fs::replace::Durability;
+use crate::image::Platform;
 use crate::monitor::protocol::{self, Attach, Kind};
 use crate::record::container::{Config, Container, HostConfig, LogConfig, State, VERSION};
 use crate::record::containers::{self, New};
@@ -92,8 +93,9 @@ pub fn run(
     let room = shared.network.enter(build.steps, &mut container);
     let (dir, state) = enlist(build, &container)?;
     let (step, points) = furnish(build, chain, run, layers, &mut container, room)?;
-    let status = start_and_wait(build, &container, state, step, log).inspect_err(|_| {
+    let status = start_and_wait(build, &container, state, step, log).map_err(|error| {
         let _ = remove::remove_alone(build.steps, &container.id, true, true);
+        foreign(error, platform)
     })?;
     if status != 0 {
         if build.options.debug {
@@ -113,6 +115,17 @@ pub fn run(
     containers::hide(paths, &container.id, "")?;
     let _ = std::fs::remove_dir_all(paths.run_container(&container.id));
     Ok(made)
+}
+
+/// That a program cannot be started may be because of the platform.
+fn foreign(error: Error, platform: &str) -> Error {
+    let runs = |stage: Platform| Platform::host().runs(&stage);
+    if error.kind() != error::Kind::NotExecutable || Platform::parse(platform).is_ok_and(runs) {
+        return error;
+    }
+    error.hint(format!(
+        "the stage is for {platform}: do it on $BUILDPLATFORM, or let the kernel run such programs (binfmt_misc, the package qemu-user-static)"
+    ))
 }
 
 /// A shell where `run` has failed, with its files, mounts and variables, on the

@@ -66,6 +66,14 @@ struct Worker {
     end: End,
     /// The stage that it waits for.
     needs: Option<usize>,
+    /// For another worker that does the same.
+    waits: bool,
+}
+
+impl Worker {
+    fn is_busy(&self) -> bool {
+        self.needs.is_none() && !self.waits
+    }
 }
 
 /// Carries out the plan; the chain of each of its stages.
@@ -126,11 +134,7 @@ impl Schedule<'_> {
     fn vertex(&self, place: usize, number: usize) -> Option<Vertex> {
         let stage = &self.build.plan.stages[place];
         let step: &Step = stage.steps.get(number)?;
-        let title = if stage.is_alone {
-            String::new()
-        } else {
-            format!("{} ", stage.title)
-        };
+        let title = stage.label();
         Some(Vertex {
             id: (place, number),
             name: format!("[{title}{}/{}] {}", step.number, stage.count, step.text),
@@ -179,10 +183,11 @@ impl Schedule<'_> {
 
     /// The files that are needed of what other machines have done.
     fn fetch(&mut self) -> Result<bool> {
-        let last = self.finished.last().into_iter().flatten();
+        let targets = self.build.plan.targets.iter();
+        let results = targets.filter_map(|target| self.finished[target.place].as_ref());
         let (build, progress) = (self.build, &mut *self.progress);
         if self.waiting.is_empty() {
-            return build.imports.fetch(build.engine, last, progress);
+            return build.imports.fetch(build.engine, results, progress);
         }
         let stages = &build.plan.stages;
         let left = self.waiting.iter().flat_map(|(place, chain)| {
@@ -193,9 +198,8 @@ impl Schedule<'_> {
             .flat_map(stage::needs)
             .filter_map(|place| self.finished[place].as_ref());
         let under_way = self.waiting.iter().flat_map(|(_, chain)| chain);
-        build
-            .imports
-            .fetch(build.engine, last.chain(others).chain(under_way), progress)
+        let needed = results.chain(others).chain(under_way);
+        build.imports.fetch(build.engine, needed, progress)
     }
 
     /// Where stages begin, and which steps were cached.
@@ -213,11 +217,7 @@ impl Schedule<'_> {
         let Begin::Image(base) = &stage.begin else {
             return;
         };
-        let title = if stage.is_alone {
-            String::new()
-        } else {
-            format!("{} ", stage.title)
-        };
+        let title = stage.label();
         let name = format!("[{title}1/{}] FROM {}", stage.count, base.shown());
         let vertex = Vertex {
             id: (place, usize::MAX),
@@ -297,7 +297,7 @@ impl Schedule<'_> {
     /// As many as may be at a time. One that waits for another does nothing,
     /// but the other has been started before it.
     fn start_some(&mut self) -> std::result::Result<(), Stopped> {
-        let busy = |workers: &[Worker]| workers.iter().filter(|w| w.needs.is_none()).count();
+        let busy = |workers: &[Worker]| workers.iter().filter(|w| w.is_busy()).count();
         let mut index = 0;
         while index < self.waiting.len() && busy(&self.workers) < self.build.options.parallel.max(1)
         {
@@ -339,6 +339,7 @@ impl Schedule<'_> {
                     pidfd,
                     end: ours,
                     needs: None,
+                    waits: false,
                 });
                 Ok(())
             }
@@ -369,12 +370,17 @@ impl Schedule<'_> {
             Some(Packet::Descriptor(_)) => {}
             Some(Packet::Log(step, bytes)) => self.progress.log((place, step), &bytes),
             Some(Packet::Document(text)) => match wire::parse(&text)? {
+                Told::Waits => worker.waits = true,
                 Told::Begin(step) => {
+                    worker.waits = false;
                     if let Some(vertex) = self.vertex(place, step) {
                         self.progress.begin(&vertex);
                     }
                 }
-                Told::Cached(step) => self.tell(place, step, Outcome::Cached),
+                Told::Cached(step) => {
+                    worker.waits = false;
+                    self.tell(place, step, Outcome::Cached);
+                }
                 Told::Done(step) => self.progress.end((place, step), Outcome::Done),
                 Told::Need(needed) => self.workers[index].needs = Some(needed),
                 Told::Finished(chain) => {

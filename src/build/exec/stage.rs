@@ -13,6 +13,7 @@ use crate::build::files::select::{self, Selection};
 use crate::build::plan::mount::What;
 use crate::build::plan::{Action, Copy, Run, Source, Stage, Step};
 use crate::error::{Context, Error, Result};
+use crate::fs::lock::Numbered;
 use crate::image::Digest;
 use crate::store::{CachedStep, StepLayer};
 use crate::text::time;
@@ -274,6 +275,27 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// The lock of whoever does the next step, in this build or another: what
+    /// is alike is done once. Nobody waits who would not take it from the cache.
+    fn turn(&self, contents: &Contents, finished: &[Option<Chain>]) -> Result<Option<Numbered>> {
+        let Some((number, step)) = self.next().filter(|_| self.uses_cache()) else {
+            return Ok(None);
+        };
+        let key = match (self.key(number, step, contents, finished)?, &step.action) {
+            (None, Action::Copy(copy)) => {
+                let source = self.source_key(&copy.from, finished)?.unwrap_or_default();
+                let epoch = self.build.options.epoch;
+                Some(key::copy_unseen(&self.chain.key, copy, &source, epoch))
+            }
+            (key, _) => key,
+        };
+        let number = key.and_then(|key| u32::from_str_radix(key.get(..8)?, 16).ok());
+        let path = self.build.engine.paths.build().join("turns");
+        number
+            .map(|number| Numbered::new(&path, number))
+            .transpose()
+    }
+
     /// The key of another stage or image; `None` for contexts.
     fn source_key(&self, source: &Source, finished: &[Option<Chain>]) -> Result<Option<String>> {
         Ok(match source {
@@ -514,8 +536,9 @@ pub fn work(
     mut finished: Vec<Option<Chain>>,
     mut to: End,
 ) {
+    let mut turn = None;
     let told = loop {
-        let Some((number, step)) = walk.next() else {
+        let Some((number, _)) = walk.next() else {
             break Told::Finished(walk.chain.clone());
         };
         let result = match walk.look(contents, &finished) {
@@ -524,6 +547,9 @@ pub fn work(
                 .tell(&Told::Cached(number))
                 .context(|| "cannot tell of a step"),
             Ok(Look::Needs(place)) => wait_for(place, &mut finished, &mut to),
+            Ok(Look::Miss) if turn.is_none() => {
+                take_turn(&walk, contents, &finished, &to).map(|taken| turn = Some((number, taken)))
+            }
             Ok(Look::Miss) => {
                 let begun = to
                     .tell(&Told::Begin(number))
@@ -544,8 +570,8 @@ pub fn work(
             }
             Err(e) => Err(e),
         };
+        turn = turn.filter(|(held, _)| *held == walk.chain.done);
         if let Err(error) = result {
-            let _ = step;
             let upper = walk.shared.borrow_mut().failed.take();
             let scene = upper.map(|upper| command::Scene {
                 chain: walk.chain.clone(),
@@ -557,6 +583,24 @@ pub fn work(
     // The command may end as soon as it has heard.
     drop(walk);
     let _ = to.tell(&told);
+}
+
+/// For whoever has it before us has the step in the cache then: it is looked for
+/// once more.
+fn take_turn(
+    walk: &Walk<'_>,
+    contents: &Contents,
+    finished: &[Option<Chain>],
+    to: &End,
+) -> Result<Option<Numbered>> {
+    let turn = walk.turn(contents, finished)?;
+    if let Some(turn) = &turn
+        && !turn.try_take()?
+    {
+        to.tell(&Told::Waits).context(|| "cannot tell of a step")?;
+        turn.take()?;
+    }
+    Ok(turn)
 }
 
 fn wait_for(place: usize, finished: &mut [Option<Chain>], to: &mut End) -> Result<()> {

@@ -5,6 +5,7 @@
 //!  command                              worker of a stage
 //!    | <--- Begin, Cached, Done --------|  how its steps are doing
 //!    | <--- log of a step --------------|
+//!    | <--- Waits ----------------------|  another one does the same step
 //!    | <--- Need {stage} ---------------|  it wants files of that one
 //!    | ---- Stage {chain} ------------->|  once it is done
 //!    | <--- Finished {chain} -----------|  the end
@@ -31,6 +32,8 @@ pub enum Told {
     Cached(usize),
     Done(usize),
     Need(usize),
+    /// Another worker, of whatever build, does its next step.
+    Waits,
     Finished(Chain),
     /// The step, why, and where.
     Failed(Option<usize>, Failure, Option<Scene>),

@@ -4,20 +4,24 @@
 use super::arguments::{Global, Local};
 use super::evaluate::Evaluation;
 use super::settings::Settings;
-use super::{Base, Begin, Context, Images, Note, Plan, Request, Source, Stage};
+use super::{Base, Begin, Context, Images, Note, Plan, Request, Source, Stage, Target};
 use crate::build::parse::expand::Expander;
 use crate::build::parse::instruction::{Instruction, Kind};
 use crate::build::parse::place::{Fault, Parsed, Place};
 use crate::build::parse::{Dockerfile, lines, read};
 use crate::error::Error;
 use crate::image::Platform;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// Plans the stage that is asked for and what it needs; nothing else is looked
-/// at, and no other image is asked for.
-pub fn plan(file: &Dockerfile, request: &Request, images: &mut dyn Images) -> Parsed<Plan> {
+/// Plans the stage that is asked for and what it needs, for one platform; nothing
+/// else is looked at, and no other image is asked for.
+pub fn plan(
+    file: &Dockerfile,
+    request: &Request,
+    platform: &Platform,
+    images: &mut dyn Images,
+) -> Parsed<Plan> {
     let host = Platform::host();
-    let platform = request.platform.clone().unwrap_or_else(|| host.clone());
     let target = file.target(&request.target).ok_or_else(|| {
         let names: Vec<&str> = file
             .stages
@@ -37,19 +41,13 @@ pub fn plan(file: &Dockerfile, request: &Request, images: &mut dyn Images) -> Pa
         file,
         request,
         images,
-        global: Global::new(&host, &platform),
+        global: Global::new(&host, platform),
+        platform,
         places: vec![Mark::Unseen; file.stages.len()],
         local: Vec::new(),
         left: MOST_VALUES,
         used: BTreeSet::new(),
-        plan: Plan {
-            stages: Vec::new(),
-            images: Vec::new(),
-            platform,
-            unused_arguments: Vec::new(),
-            notes: Vec::new(),
-            repositories: BTreeMap::new(),
-        },
+        plan: Plan::default(),
     };
     planner.global.values.insert(
         "TARGETSTAGE".into(),
@@ -59,12 +57,14 @@ pub fn plan(file: &Dockerfile, request: &Request, images: &mut dyn Images) -> Pa
         },
     );
     planner.globals()?;
-    planner.visit(target)?;
+    let place = planner.visit(target)?;
     let mut plan = planner.finish();
-    let labels = &request.labels;
-    if let Some(stage) = plan.stages.last_mut() {
-        stage.settings.config.labels.extend(labels.clone());
-    }
+    let labels = request.labels.clone();
+    plan.stages[place].settings.config.labels.extend(labels);
+    plan.targets.push(Target {
+        place,
+        platform: platform.clone(),
+    });
     Ok(plan)
 }
 
@@ -80,6 +80,8 @@ pub struct Planner<'a> {
     pub file: &'a Dockerfile,
     pub request: &'a Request,
     images: &'a mut dyn Images,
+    /// The one that is built for.
+    platform: &'a Platform,
     pub global: Global,
     places: Vec<Mark>,
     /// Arguments of the planned stages: a stage that begins with one has them.
@@ -192,7 +194,7 @@ impl Planner<'_> {
         let file = self.file;
         let written = &file.stages[index];
         let platform = match &written.from.platform {
-            None => self.plan.platform.clone(),
+            None => self.platform.clone(),
             Some(text) => {
                 let text = self.expand_global(&written.head, text, true)?;
                 Platform::parse(&text).map_err(|e| {
@@ -243,6 +245,7 @@ impl Planner<'_> {
             index,
             title: self.title(index),
             is_alone: file.stages.len() == 1,
+            names_platform: false,
             begin,
             platform,
             steps,
@@ -332,8 +335,7 @@ impl Planner<'_> {
                 .hint("a stage of its own with FROM $… AS name can be named"),
             ));
         }
-        let platform = self.plan.platform.clone();
-        let base = self.image(&image, &platform, place)?;
+        let base = self.image(&image, self.platform, place)?;
         let known = self
             .plan
             .images

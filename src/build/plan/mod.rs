@@ -6,6 +6,7 @@
 mod arguments;
 mod evaluate;
 mod graph;
+mod join;
 pub mod mount;
 mod path;
 mod ports;
@@ -14,7 +15,7 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use graph::plan;
+pub use join::plans;
 
 use super::parse::heredoc::Heredoc;
 use super::parse::place::Place;
@@ -35,8 +36,8 @@ pub struct Request {
     /// `--build-arg`; without a value where the caller has none.
     pub arguments: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
-    /// What TARGETPLATFORM is; `None`: this machine.
-    pub platform: Option<Platform>,
+    /// What TARGETPLATFORM is; one at least, each once.
+    pub platforms: Vec<Platform>,
     /// `--build-context`.
     pub contexts: BTreeMap<String, Context>,
     /// `--allow network.host`, or the whole build has the host's network.
@@ -63,6 +64,13 @@ pub struct Base {
     pub document: Value,
     /// The layers' blobs, lowest first.
     pub blobs: Vec<crate::image::Descriptor>,
+}
+
+/// The manifest says all; the rest is read from it.
+impl PartialEq for Base {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.manifest) == (&other.name, &other.manifest)
+    }
 }
 
 impl Base {
@@ -96,19 +104,27 @@ pub enum Source {
     Scratch,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// Those that are needed; each only needs earlier ones.
     pub stages: Vec<Stage>,
     /// Images that files are taken from.
     pub images: Vec<Base>,
-    /// The platform the target is built for.
-    pub platform: Platform,
+    /// The stages that are asked for, each with the platform it is built for.
+    pub targets: Vec<Target>,
     /// Arguments that nothing has asked for.
     pub unused_arguments: Vec<String>,
     pub notes: Vec<Note>,
     /// What ADD wants of repositories; steps name them as [`Source::Named`].
     pub repositories: BTreeMap<String, Repository>,
+}
+
+/// What comes of a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its place in [`Plan::stages`].
+    pub place: usize,
+    pub platform: Platform,
 }
 
 /// A repository that has to be fetched before the first step.
@@ -121,12 +137,6 @@ pub struct Repository {
     /// The commit that it must be, or how its name begins.
     pub checksum: Option<String>,
     pub place: Place,
-}
-
-impl Plan {
-    pub fn target(&self) -> &Stage {
-        self.stages.last().expect("a plan has its target")
-    }
 }
 
 /// What the build checks want to know of the evaluation.
@@ -148,7 +158,7 @@ pub enum Note {
     RelativeWorkdir { place: Place, path: String },
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Stage {
     /// Its place in the Dockerfile.
     pub index: usize,
@@ -156,6 +166,8 @@ pub struct Stage {
     pub title: String,
     /// There is no other in the file: titles are left out.
     pub is_alone: bool,
+    /// One of a build for several platforms: it is shown with its own.
+    pub names_platform: bool,
     pub begin: Begin,
     pub platform: Platform,
     pub steps: Vec<Step>,
@@ -168,8 +180,18 @@ pub struct Stage {
     pub head: Place,
 }
 
+impl Stage {
+    /// In front of its steps' numbers: nothing, or words that end in a blank.
+    pub fn label(&self) -> String {
+        let platform = self.names_platform.then(|| self.platform.to_string());
+        let title = (!self.is_alone).then(|| self.title.clone());
+        let words = platform.into_iter().chain(title);
+        words.map(|word| word + " ").collect()
+    }
+}
+
 /// What a stage begins with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Begin {
     Scratch,
     /// An earlier stage in [`Plan::stages`].
@@ -177,7 +199,7 @@ pub enum Begin {
     Image(Box<Base>),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub place: Place,
     /// What the user sees: `RUN make`.
@@ -189,7 +211,7 @@ pub struct Step {
     pub number: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Only the settings change.
     Settings,
@@ -203,7 +225,7 @@ pub enum Action {
 }
 
 /// A command in the stage's files.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// The program and its arguments.
     pub words: Vec<String>,
@@ -220,7 +242,7 @@ pub struct Run {
 }
 
 /// Files put into the stage's files.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
     pub add: bool,
     pub from: Source,

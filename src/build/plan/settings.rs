@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 type Empty = Map<String, Value>;
 
 /// The `config` member. What a base has and we do not know is kept.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Config {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -72,7 +72,7 @@ pub struct History {
     pub empty_layer: bool,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     pub config: Config,
     pub author: String,
@@ -107,6 +107,20 @@ impl Settings {
             diff_ids: diff_ids.to_vec(),
             created: document["created"].as_str().map(str::to_string),
         }
+    }
+
+    /// The last `steps` of the history have no layers of their own any more: one
+    /// made of `layers` stands for them, as with Docker's classic builder.
+    pub fn squash(&mut self, steps: usize, layers: usize) {
+        let own = self.history.len() - steps;
+        for entry in &mut self.history[own..] {
+            entry.empty_layer = true;
+        }
+        self.history.push(History {
+            created: self.created.clone(),
+            comment: format!("merge of {layers} layers"),
+            ..History::default()
+        });
     }
 
     /// The shell of shell-form commands.

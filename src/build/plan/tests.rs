@@ -38,15 +38,19 @@ fn request(words: &[&str]) -> Request {
     let arguments = words.iter().filter_map(|w| w.split_once('='));
     Request {
         arguments: arguments.map(|(n, v)| (n.into(), v.into())).collect(),
-        platform: Some(Platform::parse("linux/amd64").unwrap()),
+        platforms: vec![Platform::parse("linux/amd64").unwrap()],
         ..Request::default()
     }
 }
 
 fn plan_with(text: &str, request: &Request) -> Parsed<(Plan, Vec<String>)> {
     let mut images = Made { asked: Vec::new() };
-    let plan = plan(&Dockerfile::parse(text.as_bytes())?, request, &mut images)?;
+    let plan = plans(&Dockerfile::parse(text.as_bytes())?, request, &mut images)?;
     Ok((plan, images.asked))
+}
+
+fn result(plan: &Plan) -> &Stage {
+    &plan.stages[plan.targets[0].place]
 }
 
 fn planned(text: &str) -> Plan {
@@ -87,6 +91,67 @@ fn only_what_the_target_needs_is_planned() {
     assert_eq!(error.message(), "target stage \"x\" could not be found");
 }
 
+/// A compiler's stage on BUILDPLATFORM is done once for all of them.
+#[test]
+fn several_platforms_share_what_is_alike() {
+    let text = "FROM --platform=$BUILDPLATFORM a AS tools\nRUN t\n\
+        FROM --platform=$BUILDPLATFORM tools AS make\nARG TARGETARCH\nRUN make $TARGETARCH\n\
+        FROM b\nCOPY --from=make /out /\nCOPY --from=c /x /\nRUN --mount=from=tools,target=/m y\n";
+    let host = Platform::host();
+    let other = match host.architecture.as_str() {
+        "s390x" => "riscv64",
+        _ => "s390x",
+    };
+    let foreign = Platform::new("linux", other, None);
+    let several = Request {
+        platforms: vec![foreign.clone(), host.clone()],
+        ..request(&[])
+    };
+    let (plan, asked) = plan_with(text, &several).unwrap();
+    let labels: Vec<String> = plan.stages.iter().map(Stage::label).collect();
+    assert_eq!(
+        labels,
+        [
+            format!("{host} tools "),
+            format!("{host} make "),
+            format!("{host} stage-2 "),
+            format!("{host} make "),
+            format!("{foreign} stage-2 ")
+        ]
+    );
+    assert_eq!(asked[0], format!("b {host}"));
+    let targets: Vec<_> = plan
+        .targets
+        .iter()
+        .map(|t| (t.place, &t.platform))
+        .collect();
+    assert_eq!(targets, [(4, &foreign), (2, &host)]);
+    let from = |place: usize| {
+        let steps = plan.stages[place].steps.iter();
+        let all = steps.flat_map(|step| match &step.action {
+            Action::Copy(copy) => vec![copy.from.clone()],
+            Action::Run(run) => match &run.mounts[..] {
+                [
+                    Mount {
+                        what: mount::What::Bind { from, .. },
+                        ..
+                    },
+                ] => vec![from.clone()],
+                _ => vec![],
+            },
+            _ => vec![],
+        });
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        from(2),
+        [Source::Stage(1), Source::Image(0), Source::Stage(0)]
+    );
+    assert_eq!(from(4)[..1], [Source::Stage(3)]);
+    assert_eq!(from(4)[2..], [Source::Stage(0)]);
+    assert!(plan.unused_arguments.is_empty());
+}
+
 #[test]
 fn stages_cannot_go_in_circles() {
     let fault =
@@ -125,7 +190,7 @@ fn arguments_have_scopes() {
     // Global values are not there unless they are asked for.
     assert!(!runs(&plan)[0].env.iter().any(|v| v.starts_with("G=")));
     assert!(
-        plan.target()
+        result(&plan)
             .settings
             .history
             .iter()
@@ -146,7 +211,7 @@ fn proxies_are_silent() {
             && run.env.contains(&"http_proxy=http://p".to_string())
     );
     assert!(run.unkeyed.contains("http_proxy"));
-    let history = format!("{:?}", plan.target().settings.history);
+    let history = format!("{:?}", result(&plan).settings.history);
     assert!(!history.contains("http://p") && plan.unused_arguments.is_empty());
 }
 
@@ -167,7 +232,7 @@ fn settings_follow_the_instructions() {
     let plan = planned(
         "FROM a\nENV X=1 Y=\"a b\"\nENV X=2 Z=$X\nLABEL l=\"$Y\"\nWORKDIR app\nWORKDIR ../$X\nUSER $X:3\nEXPOSE 80 90/udp\nVOLUME /v\nSTOPSIGNAL SIGINT\nSHELL [\"/bin/b\", \"-c\"]\nCMD x y\nENTRYPOINT [\"e\"]\nHEALTHCHECK --retries=3 CMD h\nONBUILD RUN z\nMAINTAINER me\n",
     );
-    let settings = &plan.target().settings;
+    let settings = &result(&plan).settings;
     let config = serde_json::to_value(&settings.config).unwrap();
     assert_eq!(
         config,
@@ -178,19 +243,19 @@ fn settings_follow_the_instructions() {
             "Labels": {"l": "a b"}, "StopSignal": "SIGINT", "Shell": ["/bin/b", "-c"]})
     );
     assert_eq!(settings.author, "me");
-    let steps = &plan.target().steps;
+    let steps = &result(&plan).steps;
     let layers: Vec<_> = steps
         .iter()
         .filter(|s| !matches!(s.action, Action::Settings))
         .map(|s| (s.number, s.text.as_str()))
         .collect();
     assert_eq!(layers, [(2, "WORKDIR app"), (3, "WORKDIR ../$X")]);
-    assert_eq!(plan.target().count, 3);
+    assert_eq!(result(&plan).count, 3);
 }
 
 #[test]
 fn an_entrypoint_drops_the_base_command() {
-    let cmd = |text: &str| planned(text).target().settings.config.cmd.clone();
+    let cmd = |text: &str| result(&planned(text)).settings.config.cmd.clone();
     assert_eq!(cmd("FROM a\n"), Some(vec!["sh".into()]));
     assert_eq!(cmd("FROM a\nENTRYPOINT [\"e\"]\n"), None);
     assert_eq!(
@@ -202,14 +267,13 @@ fn an_entrypoint_drops_the_base_command() {
 #[test]
 fn triggers_run_first_and_are_gone() {
     let plan = planned("FROM triggers\nRUN b\n");
-    let texts: Vec<_> = plan
-        .target()
+    let texts: Vec<_> = result(&plan)
         .steps
         .iter()
         .map(|s| s.text.as_str())
         .collect();
     assert_eq!(texts, ["RUN a $BASE", "COPY <<X /x (1)", "RUN b"]);
-    assert!(plan.target().settings.config.on_build.is_empty());
+    assert!(result(&plan).settings.config.on_build.is_empty());
     let inner = planned("FROM a AS one\nONBUILD RUN t\nFROM one\nRUN b\n");
     assert_eq!(runs(&inner).len(), 2);
 }
@@ -235,8 +299,7 @@ fn heredocs_become_scripts() {
 fn copies_know_their_targets() {
     let text = "FROM a\nENV D=/dst N=name\nCOPY --chown=$N --exclude=*.$N x-$N $D/\nCOPY a b ./\nCOPY <<X <<'Y' /h/\n$N\nX\n$N\nY\n";
     let plan = planned(text);
-    let copies: Vec<&Copy> = plan
-        .target()
+    let copies: Vec<&Copy> = result(&plan)
         .steps
         .iter()
         .filter_map(|s| match &s.action {

@@ -3,7 +3,7 @@
 use super::fields;
 use crate::build::plan::{Base, Images};
 use crate::cli::Front;
-use crate::cli::image::pull::pull_missing;
+use crate::cli::image::pull::pull_base;
 use crate::config::Policy;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
@@ -11,6 +11,7 @@ use crate::image::manifest::MAX_DOCUMENT;
 use crate::image::{Descriptor, Platform, Reference};
 use crate::output::progress::Silent;
 use crate::store::Image;
+use crate::transfer::layer::unpack_all;
 use crate::transfer::layout::{self, Layout};
 use crate::transfer::ship::ship;
 use crate::transfer::trust;
@@ -49,6 +50,12 @@ impl<'a> Bases<'a> {
     fn local(&self, name: &str, platform: &Platform) -> Result<Base> {
         let store = self.engine.store()?;
         let image = store.resolve(name)?;
+        if !platform.runs(&store.config(&image)?.platform)
+            && let Some(other) = store.variant(&image, platform)?
+        {
+            task::run(&self.engine.paths, || unpack_all(store, &other))?;
+            return self.base(name, other, platform);
+        }
         // What is built on it is to be the same wherever it is built.
         let image = {
             let _lease = store.lease()?;
@@ -105,8 +112,10 @@ impl<'a> Bases<'a> {
             }
         }
         let wanted = (*platform != Platform::host()).then(|| platform.to_string());
-        pull_missing(self.engine, self.front, name, wanted.as_deref(), self.quiet)?;
-        self.local(name, platform)
+        let pulled = pull_base(self.engine, self.front, name, wanted.as_deref(), self.quiet)?;
+        let base = self.local(&pulled, platform)?;
+        let name = Reference::parse(name)?.canonical();
+        Ok(Base { name, ..base })
     }
 }
 

@@ -153,7 +153,7 @@ pub struct BuildArgs {
     shm_size: Option<i64>,
     /// Squash newly built layers into a single new layer
     #[arg(long, hide = true)]
-    squash: bool,
+    pub(super) squash: bool,
     /// SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")
     #[arg(long)]
     ssh: Vec<String>,
@@ -217,7 +217,6 @@ impl BuildArgs {
         let given = [
             (self.attest.iter().any(|a| fields::attests(a)), "--attest"),
             (!self.resource.is_empty(), "--resource"),
-            (self.squash, "--squash"),
             (!self.rm, "--rm=false"),
             (
                 self.builder.as_deref().is_some_and(|b| b != "default"),
@@ -225,13 +224,19 @@ impl BuildArgs {
             ),
             (is_on(self.provenance.as_deref()), "--provenance"),
             (is_on(self.sbom.as_deref()), "--sbom"),
-            (
-                self.platform.iter().any(|p| p.contains(',')) || self.platform.len() > 1,
-                "--platform with several platforms",
-            ),
         ];
         if let Some((_, option)) = given.iter().find(|(given, _)| *given) {
             return Err(refused(option));
+        }
+        let of_index = self.annotation.iter().flat_map(Annotation::kinds);
+        if let [_] = self.platforms()?[..]
+            && let Some(kind) = of_index.into_iter().find(|kind| *kind != "manifest")
+        {
+            // As BuildKit: an image for one platform has no index.
+            return Err(Error::unsupported(format!(
+                "{kind} annotations not supported for single platform export"
+            ))
+            .hint("name several with --platform, or make an index with `wherry manifest create`"));
         }
         let pushes = |output: &Output| matches!(output, Output::Image { push: true, .. });
         let names = |output: &Output| matches!(output, Output::Image { name: Some(_), .. });
@@ -244,6 +249,22 @@ impl BuildArgs {
             Some(what) => Err(refused(&format!("--allow {what}"))),
             None => Ok(()),
         }
+    }
+
+    /// Those that are asked for, each once; else this machine's.
+    fn platforms(&self) -> Result<Vec<Platform>> {
+        let mut platforms = Vec::new();
+        let given = self.platform.iter().flat_map(|list| list.split(','));
+        for text in given.map(str::trim).filter(|text| !text.is_empty()) {
+            let platform = Platform::parse(text)?;
+            if !platforms.contains(&platform) {
+                platforms.push(platform);
+            }
+        }
+        if platforms.is_empty() {
+            platforms.push(Platform::host());
+        }
+        Ok(platforms)
     }
 
     fn call(&self) -> Result<Call> {
@@ -280,11 +301,7 @@ impl BuildArgs {
         Ok(plan::Request {
             target: self.target.clone(),
             labels: self.label.iter().cloned().collect(),
-            platform: self
-                .platform
-                .first()
-                .map(|text| Platform::parse(text))
-                .transpose()?,
+            platforms: self.platforms()?,
             contexts: contexts.collect(),
             allows_host_network: self.network == "host"
                 || self.allow.iter().any(|a| a == "network.host"),

@@ -140,6 +140,9 @@ pub fn output(text: &str) -> Result<Output> {
             ("tar", Some("false")) => packed = false,
             ("push", Some("true")) => push = Some(true),
             ("push", Some("false")) => push = Some(false),
+            // It is so in any case; the first with SOURCE_DATE_EPOCH.
+            ("rewrite-timestamp" | "oci-mediatypes" | "platform-split", Some("true"))
+            | ("compression", Some("gzip")) => {}
             (key, _) => return Err(refused(&format!("--output {key}"))),
         }
     }
@@ -180,29 +183,28 @@ pub fn output(text: &str) -> Result<Output> {
     }
 }
 
-/// `--annotation`: of manifests.
+/// `--annotation`.
 pub fn annotation(text: &str) -> Result<Annotation> {
     let annotation = Annotation::parse(text)?;
-    for kind in annotation.kind.iter().flat_map(|kinds| kinds.split(',')) {
+    for kind in annotation.kinds() {
         match kind {
-            "manifest" => {}
-            // As BuildKit: an image for one platform has none.
-            "index" | "index-descriptor" => {
-                return Err(Error::unsupported(format!(
-                    "{kind} annotations not supported for single platform export"
-                ))
-                .hint("`wherry manifest create` makes an index"));
-            }
-            "manifest-descriptor" => return Err(refused("--annotation manifest-descriptor")),
+            "manifest" | "manifest-descriptor" | "index" => {}
+            "index-descriptor" => return Err(refused("--annotation index-descriptor")),
             kind => return Err(Error::usage(format!("unknown annotation type {kind:?}"))),
         }
     }
     Ok(annotation)
 }
 
-/// Those of the manifest for this platform; the last one of a key counts.
-pub fn annotations(all: &[Annotation], platform: &Platform) -> BTreeMap<String, String> {
-    let its = all.iter().filter(|one| one.is_for(Some(platform)));
+/// Those of this kind for this platform; the last one of a key counts.
+pub fn annotations(
+    all: &[Annotation],
+    kind: &str,
+    platform: &Platform,
+) -> BTreeMap<String, String> {
+    let its = all
+        .iter()
+        .filter(|one| one.is_for(Some(platform)) && one.kinds().any(|other| other == kind));
     its.map(|one| (one.key.clone(), one.value.clone()))
         .collect()
 }
@@ -310,7 +312,7 @@ mod tests {
         let platform = Platform::parse("linux/arm64").unwrap();
         let of = |texts: &[&str]| {
             let all: Vec<Annotation> = texts.iter().map(|t| annotation(t).unwrap()).collect();
-            let found = annotations(&all, &platform).into_iter();
+            let found = annotations(&all, "manifest", &platform).into_iter();
             found.map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>()
         };
         assert_eq!(of(&["a=b", "manifest:c=d=e", "a=f"]), ["a=f", "c=d=e"]);
@@ -322,12 +324,12 @@ mod tests {
             ]),
             ["a=1", "c="]
         );
+        assert_eq!(of(&["index:a=1", "index,manifest:b=2"]), ["b=2"]);
         for bad in [
             "a",
             "=b",
-            "index:a=b",
-            "manifest,index:a=b",
-            "manifest-descriptor:a=b",
+            "index-descriptor:a=b",
+            "manifest,x:a=b",
             "x:a=b",
             "a b=c",
             "manifest[]:a=b",

@@ -5,7 +5,7 @@ use super::caches::{self, CacheTo};
 use super::command::{BuildArgs, Call};
 use super::context::{self, Loaded};
 use super::fields::{self, Named};
-use super::outputs::Outputs;
+use super::outputs::{Outputs, Written};
 use super::record::Recorder;
 use super::show::{self, Text};
 use crate::build::checks::{self, Choice, Warning};
@@ -29,6 +29,7 @@ use crate::cli::{Front, stdout};
 use crate::engine::Engine;
 use crate::error::{Context as _, Error, Result};
 use crate::image::{Digest, Reference};
+use crate::store::StepLayer;
 use crate::transfer::cache::Steps;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -81,7 +82,7 @@ impl Job<'_> {
             quiet || self.args.progress == "rawjson",
             self.layouts(),
         );
-        let plan = match plan::plan(&file, &self.request, &mut bases) {
+        let plan = match plan::plans(&file, &self.request, &mut bases) {
             Ok(plan) => plan,
             Err(fault) => return told(&fault),
         };
@@ -211,11 +212,6 @@ impl Job<'_> {
             name: "exporting to image".into(),
         };
         progress.begin(&export);
-        let chain = chains
-            .last()
-            .ok_or_else(|| Error::internal("nothing was built"))?;
-        let platform = &plan.target().platform;
-        let annotations = fields::annotations(&self.args.annotation, platform);
         let inline = self.args.cache_to.iter().any(CacheTo::is_inline);
         let outputs = Outputs {
             engine: self.engine,
@@ -223,23 +219,20 @@ impl Job<'_> {
             wanted: Wanted {
                 epoch: self.options.epoch,
                 inline: inline.then_some(steps),
-                annotations: &annotations,
+                squash: self.args.squash,
             },
+            plan,
+            chains,
         };
-        let (tags, made) = outputs.write(plan, chain, &mut progress, export.id)?;
+        let written = outputs.write(&mut progress, export.id)?;
         progress.end(export.id, Outcome::Done);
+        let targets = plan.targets.iter().map(|target| &chains[target.place]);
+        let layers: Vec<StepLayer> = targets.flat_map(|chain| chain.layers.clone()).collect();
         let (engine, wanted) = (self.engine, &self.args.cache_to);
-        caches::export(
-            engine,
-            self.front,
-            wanted,
-            steps,
-            &chain.layers,
-            &mut progress,
-        )?;
+        caches::export(engine, self.front, wanted, steps, &layers, &mut progress)?;
         drop(progress);
-        outputs.push(self.front, &tags, quiet)?;
-        self.tell(&made, &tags, quiet)?;
+        outputs.push(self.front, &written.tags, quiet)?;
+        self.tell(&written, quiet)?;
         // More is kept only when something was done.
         if self.work.has_begun() {
             keep::within_budget(self.engine)?;
@@ -319,9 +312,9 @@ impl Job<'_> {
         })
     }
 
-    fn tell(&self, made: &Option<Made>, tags: &[Reference], quiet: bool) -> Result<()> {
+    fn tell(&self, written: &Written, quiet: bool) -> Result<()> {
         // Files have no ID.
-        let Some(Made { id, manifest }) = made else {
+        let Some(Made { id, manifest }) = &written.made else {
             return Ok(());
         };
         if let Some(path) = &self.args.iidfile {
@@ -329,11 +322,12 @@ impl Job<'_> {
                 .context(|| format!("cannot write \"{}\"", path.display()))?;
         }
         if let Some(path) = &self.args.metadata_file {
-            let names: Vec<String> = tags.iter().map(Reference::canonical).collect();
-            let mut metadata = json!({
-                "containerimage.config.digest": id,
-                "containerimage.digest": manifest.digest,
-            });
+            let names = written.tags.iter().map(Reference::canonical);
+            let names: Vec<String> = names.collect();
+            let mut metadata = json!({"containerimage.digest": manifest.digest});
+            if !manifest.is_index() {
+                metadata["containerimage.config.digest"] = json!(id);
+            }
             if !names.is_empty() {
                 metadata["image.name"] = json!(names.join(","));
             }

@@ -1,17 +1,17 @@
 //! Where the result of a build goes: `--output`, `--load`, `--push`.
 
 use super::command::BuildArgs;
-use super::fields::Output;
+use super::fields::{self, Output};
 use crate::build::exec::chain::Chain;
-use crate::build::export::{self, Files, Made, Wanted};
-use crate::build::plan::Plan;
+use crate::build::export::{self, Made, Variant, Wanted};
+use crate::build::plan::{Plan, Target};
 use crate::build::progress::{Id, Progress};
 use crate::cli::Front;
 use crate::cli::image::{pull, push};
 use crate::cli::output_file::OutputFile;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
-use crate::image::Reference;
+use crate::image::{Platform, Reference};
 use crate::output::progress::Silent;
 use crate::registry;
 use crate::store::pack::unwritten;
@@ -27,19 +27,39 @@ pub(super) struct Outputs<'a> {
     pub(super) engine: &'a Engine,
     pub(super) args: &'a BuildArgs,
     pub(super) wanted: Wanted<'a>,
+    pub(super) plan: &'a Plan,
+    /// Of all stages of the plan.
+    pub(super) chains: &'a [Chain],
+}
+
+/// What was built.
+pub(super) struct Written {
+    /// The names that it has got in the store.
+    pub(super) tags: Vec<Reference>,
+    /// An image or an index; `None`: only files were wanted.
+    pub(super) made: Option<Made>,
+}
+
+/// The images of a build.
+struct Images {
+    /// One per target.
+    each: Vec<Made>,
+    /// When there are several targets.
+    index: Option<Made>,
+    /// The one that a name stands for on this machine.
+    own: usize,
+}
+
+impl Images {
+    fn whole(&self) -> &Made {
+        self.index.as_ref().unwrap_or(&self.each[self.own])
+    }
 }
 
 impl Outputs<'_> {
     /// All that is on this host: into the store, unless only files or archives
-    /// are wanted. The names that it has got there, and the image, unless there
-    /// is none.
-    pub(super) fn write(
-        &self,
-        plan: &Plan,
-        chain: &Chain,
-        progress: &mut dyn Progress,
-        id: Id,
-    ) -> Result<(Vec<Reference>, Option<Made>)> {
+    /// are wanted.
+    pub(super) fn write(&self, progress: &mut dyn Progress, id: Id) -> Result<Written> {
         let outputs = &self.args.output;
         let mut tags = self.args.tag.clone();
         let mut into_store = outputs.is_empty() || self.args.load || self.args.push;
@@ -49,10 +69,10 @@ impl Outputs<'_> {
                     into_store = true;
                     tags.extend(named(name)?);
                 }
-                Output::Local(dir) => local(self.engine, chain, dir)?,
+                Output::Local(dir) => self.local(dir)?,
                 Output::Tar(path) => {
                     let to = output_file(path)?;
-                    export::files(self.engine, chain, &Files::Tar(to.file()))?;
+                    export::archive(self.engine, &self.results(), to.file())?;
                     to.finish()?;
                 }
                 Output::Archive { .. } | Output::Layout { .. } | Output::Nothing => {}
@@ -62,24 +82,83 @@ impl Outputs<'_> {
             .iter()
             .any(|output| matches!(output, Output::Archive { .. } | Output::Layout { .. }));
         if !into_store && !archives {
-            return Ok((tags, None));
+            return Ok(Written { tags, made: None });
         }
-        let made = export::write(self.engine, plan.target(), chain, self.wanted)?;
+        let images = self.images()?;
         for output in outputs {
             match output {
-                Output::Archive { name, to } => self.archive(&made, self.names(name)?, to)?,
-                Output::Layout { name, to } => self.layout(&made, &self.names(name)?, to)?,
+                Output::Archive { name, to } => self.archive(&images, self.names(name)?, to)?,
+                Output::Layout { name, to } => self.layout(&images, &self.names(name)?, to)?,
                 _ => {}
             }
         }
+        let made = images.whole().clone();
         progress.log(id, format!("writing image {}\n", made.id).as_bytes());
         if into_store {
-            export::name(self.engine, &made, &tags)?;
+            let index = images.index.as_ref().map(|index| &index.id);
+            export::name(self.engine, &images.each[images.own], index, &tags)?;
             for tag in &tags {
                 progress.log(id, format!("naming to {}\n", tag.canonical()).as_bytes());
             }
         }
-        Ok((tags, Some(made)))
+        let made = Some(made);
+        Ok(Written { tags, made })
+    }
+
+    /// The image of each target, and an index when there are several.
+    fn images(&self) -> Result<Images> {
+        let (engine, annotations) = (self.engine, &self.args.annotation);
+        let mut each = Vec::new();
+        let mut variants = Vec::new();
+        for target in &self.plan.targets {
+            let of = |kind| fields::annotations(annotations, kind, &target.platform);
+            let (stage, chain) = (&self.plan.stages[target.place], &self.chains[target.place]);
+            let made = export::write(engine, stage, chain, &of("manifest"), self.wanted)?;
+            variants.push(Variant {
+                platform: target.platform.clone(),
+                manifest: made.manifest.clone(),
+                annotations: of("manifest-descriptor"),
+            });
+            each.push(made);
+        }
+        let host = Platform::host();
+        let own = host.choose(variants.iter().map(|variant| Some(&variant.platform)));
+        let index = match variants.len() {
+            1 => None,
+            _ => {
+                let of_index = fields::annotations(annotations, "index", &host);
+                Some(export::index(engine, &variants, &of_index)?)
+            }
+        };
+        Ok(Images {
+            each,
+            index,
+            own: own.unwrap_or(0),
+        })
+    }
+
+    /// The files of each target, with the name of its place beside the others.
+    fn results(&self) -> Vec<(String, &Chain)> {
+        let targets = &self.plan.targets;
+        let name = |target: &Target| match targets.len() {
+            1 => String::new(),
+            _ => target.platform.to_string().replace('/', "_"),
+        };
+        targets
+            .iter()
+            .map(|target| (name(target), &self.chains[target.place]))
+            .collect()
+    }
+
+    fn local(&self, dir: &Path) -> Result<()> {
+        for (name, chain) in self.results() {
+            let dir = dir.join(name);
+            std::fs::create_dir_all(&dir)
+                .context(|| format!("cannot make directory \"{}\"", dir.display()))?;
+            let to = File::open(&dir).context(|| format!("cannot open \"{}\"", dir.display()))?;
+            export::files(self.engine, chain, &to)?;
+        }
+        Ok(())
     }
 
     /// Those of `--tag`, and the output's own.
@@ -89,11 +168,17 @@ impl Outputs<'_> {
         Ok(names)
     }
 
-    fn layout(&self, made: &Made, names: &[Reference], to: &Path) -> Result<()> {
+    fn layout(&self, images: &Images, names: &[Reference], to: &Path) -> Result<()> {
         let store = self.engine.store()?;
-        let manifest = store.manifest(&store.unseen(&made.manifest)?)?;
-        let mut blobs = manifest.layers;
-        blobs.push(manifest.config);
+        let mut blobs = Vec::new();
+        for made in &images.each {
+            let manifest = store.manifest(&store.unseen(&made.manifest)?)?;
+            blobs.extend(manifest.layers);
+            blobs.push(manifest.config);
+            if images.index.is_some() {
+                blobs.push(made.manifest.clone());
+            }
+        }
         let tags = names.iter().filter_map(Reference::tag);
         let tags: BTreeSet<&str> = tags.collect();
         let tags = if tags.is_empty() {
@@ -101,13 +186,18 @@ impl Outputs<'_> {
         } else {
             tags
         };
+        let whole = &images.whole().manifest;
         tags.into_iter()
-            .try_for_each(|tag| layout::write(store, &made.manifest, &blobs, to, tag))
+            .try_for_each(|tag| layout::write(store, whole, &blobs, to, tag))
     }
 
-    fn archive(&self, made: &Made, tags: Vec<Reference>, path: &Path) -> Result<()> {
+    fn archive(&self, images: &Images, tags: Vec<Reference>, path: &Path) -> Result<()> {
         let store = self.engine.store()?;
-        let selected = Selected::new(store.unseen(&made.manifest)?, tags);
+        let own = store.unseen(&images.each[images.own].manifest)?;
+        let selected = match &images.index {
+            Some(index) => Selected::of(index.manifest.clone(), own, tags),
+            None => Selected::new(own, tags),
+        };
         let to = output_file(path)?;
         let mut writer = BufWriter::with_capacity(256 << 10, to.file());
         save::save(store, &[selected], &mut writer, &Silent)?;
@@ -161,11 +251,4 @@ fn output_file(path: &Path) -> Result<OutputFile> {
             path.display()
         ))),
     }
-}
-
-fn local(engine: &Engine, chain: &Chain, dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir)
-        .context(|| format!("cannot make directory \"{}\"", dir.display()))?;
-    let to = File::open(dir).context(|| format!("cannot open \"{}\"", dir.display()))?;
-    export::files(engine, chain, &Files::Directory(&to))
 }

@@ -44,6 +44,7 @@ impl Verb for PullArgs {
             name: &self.name,
             platform: self.platform.as_deref(),
             all_tags: self.all_tags,
+            beside: false,
         };
         for name in request.carry_out(&engine, front, &*progress)? {
             stdout::line(&name)?;
@@ -64,9 +65,30 @@ pub fn pull_missing(
         name,
         platform,
         all_tags: false,
+        beside: false,
     };
     let progress = progress(std::io::stderr(), quiet);
     request.carry_out(engine, front, &*progress).map(drop)
+}
+
+/// The same for builds: an image for another platform than this machine's does not
+/// take the name from one that has it. What it is called.
+pub fn pull_base(
+    engine: &Engine,
+    front: &Front,
+    name: &str,
+    platform: Option<&str>,
+    quiet: bool,
+) -> Result<String> {
+    let request = Request {
+        name,
+        platform,
+        all_tags: false,
+        beside: platform.is_some(),
+    };
+    let progress = progress(std::io::stderr(), quiet);
+    let names = request.carry_out(engine, front, &*progress)?;
+    Ok(names.into_iter().next().unwrap_or_else(|| name.to_owned()))
 }
 
 /// What to pull.
@@ -74,6 +96,8 @@ struct Request<'a> {
     name: &'a str,
     platform: Option<&'a str>,
     all_tags: bool,
+    /// [`PullOptions::beside`].
+    beside: bool,
 }
 
 impl Request<'_> {
@@ -93,6 +117,7 @@ impl Request<'_> {
         let wanted = PullOptions {
             platform: self.platform.map(Platform::parse).transpose()?,
             policy: Policy::find()?,
+            beside: self.beside,
             ..PullOptions::default()
         };
         let store = engine.store()?;

@@ -30,7 +30,7 @@ pub struct Options {
     pub root_entry: bool,
     /// Whom everything belongs to, instead of those who have it.
     pub owner: Option<(u32, u32)>,
-    /// What the uppermost layer says is gone is said, too (`.wh.` entries of
+    /// What the layers say is gone is said, too (`.wh.` entries of
     /// the OCI image-spec, "Representing Changes"). Else it is just not there.
     pub deletions: bool,
     /// Bytes of holes in files that are written as zeros, as other engines do; those
@@ -59,6 +59,13 @@ pub struct Packed {
 
 /// Writes all of `tree`, and the end of the archive.
 pub fn pack(tree: &Merged, out: &mut impl Write, options: Options) -> Result<Packed> {
+    let packed = pack_part(tree, out, options)?;
+    write_end(out).map_err(unwritten)?;
+    Ok(packed)
+}
+
+/// Writes all of `tree` into an archive that goes on.
+pub fn pack_part(tree: &Merged, out: &mut impl Write, options: Options) -> Result<Packed> {
     let mut packer = Packer::new(out, options);
     let mut waiting = vec![tree.root()];
     while let Some(place) = waiting.pop() {
@@ -75,7 +82,6 @@ pub fn pack(tree: &Merged, out: &mut impl Write, options: Options) -> Result<Pac
         let below = listing.nodes.iter().rev().filter(|node| node.is_dir());
         waiting.extend(below.map(|node| listing.below(node)));
     }
-    write_end(packer.out).map_err(unwritten)?;
     Ok(packer.packed)
 }
 

@@ -102,10 +102,10 @@ pub fn dockerfile(data: &[u8]) {
         Err(fault) => return fault.place.into_iter().for_each(here),
     };
     let request = Request {
-        platform: Some(Platform::new("linux", "amd64", None)),
+        platforms: vec![Platform::new("linux", "amd64", None)],
         ..Request::default()
     };
-    let notes = match plan::plan(&file, &request, &mut MadeUp) {
+    let notes = match plan::plans(&file, &request, &mut MadeUp) {
         Ok(plan) => {
             looks_back(&plan);
             plan.notes
