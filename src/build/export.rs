@@ -170,7 +170,7 @@ pub fn name(
             store.add_of(Some(tag), manifest, origin.as_ref())?;
         }
     }
-    if tags.is_empty() && store.by_id(&made.id)?.is_none() {
+    if tags.is_empty() && (origin.is_some() || store.by_id(&made.id)?.is_none()) {
         store.add_of(None, manifest, origin.as_ref())?;
     }
     Ok(())

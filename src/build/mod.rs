@@ -1,6 +1,7 @@
 //! Building images from Dockerfiles, without a daemon: the language (`parse`),
 //! what a file comes to with its arguments (`plan`), and doing it.
 
+pub mod bake;
 pub mod checks;
 pub mod exec;
 pub mod export;

@@ -1,6 +1,7 @@
 //! The table of commands. A command is added by its row here and a module;
 //! help, completion and manual pages follow.
 
+use super::build::bake::BakeArgs;
 use super::build::builders::{
     InspectArgs as BuilderInspectArgs, LsArgs as BuilderLsArgs, VersionArgs as BuilderVersionArgs,
 };
@@ -250,6 +251,11 @@ pub static COMMANDS: &[Entry] = &[
         &["builder prune", "buildx prune"],
         &[""],
         "Remove build cache",
+    ),
+    Entry::of::<BakeArgs>(
+        &["buildx bake", "buildx f"],
+        &["[TARGET...]"],
+        "Build from a file",
     ),
     Entry::of::<BuilderLsArgs>(&["buildx ls"], &[""], "List builders"),
     Entry::of::<BuilderInspectArgs>(&["buildx inspect"], &["[NAME]"], "Inspect the builder"),

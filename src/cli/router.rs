@@ -166,11 +166,7 @@ const ABSENT: [(&str, &str); 10] = [
 const SWARM: &str = "swarms are not supported: containers run on this machine";
 
 /// The same below `buildx`.
-const ABSENT_OF_BUILDX: [(&str, &str); 13] = [
-    (
-        "bake",
-        "files of builds are not read yet; `build` does one at a time",
-    ),
+const ABSENT_OF_BUILDX: [(&str, &str); 11] = [
     ("create", ONE_BUILDER),
     (
         "debug",
@@ -178,10 +174,6 @@ const ABSENT_OF_BUILDX: [(&str, &str); 13] = [
     ),
     ("dial-stdio", ONE_BUILDER),
     ("diskusage", "it is called `buildx du`"),
-    (
-        "f",
-        "files of builds are not read yet; `build` does one at a time",
-    ),
     (
         "history",
         "past builds are not recorded; `buildx du` shows what they have kept",

@@ -50,7 +50,10 @@ impl Store {
         let mut entry = entry_of(manifest, &facts);
         entry.set_origin(origin);
         let image = self.edit_index(|index| {
-            let known = |e: &Entry| e.digest().as_ref() == Some(&manifest.digest);
+            let known = |e: &Entry| {
+                e.digest().as_ref() == Some(&manifest.digest)
+                    && (origin.is_none() || e.origin().as_ref() == origin)
+            };
             match name {
                 Some(name) => index.set(name, entry),
                 None if index.manifests.iter().any(known) => {}

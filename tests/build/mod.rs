@@ -2,6 +2,7 @@
 //! told, what hostile contexts and steps cannot do, and what is left when a
 //! build is killed.
 
+mod bake;
 mod cache;
 mod contexts;
 mod debug;

@@ -44,7 +44,7 @@ macro_rules! targets {
     };
 }
 
-targets!(reference challenge manifest config login layer archive dockerfile heredoc ignore);
+targets!(reference challenge manifest config login layer archive dockerfile heredoc ignore bake);
 
 /// All of them are run here, by libFuzzer, and have a corpus.
 #[test]

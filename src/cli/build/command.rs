@@ -15,10 +15,11 @@ use crate::cli::container::flags::{address, labels, ulimit};
 use crate::cli::{Front, Verb};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::image::{Platform, Reference};
+use crate::image::{Digest, Platform, Reference};
 use crate::record::container::Ulimit;
 use crate::sys::pty;
 use crate::text::size;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -168,6 +169,28 @@ pub struct BuildArgs {
     ulimit: Vec<Ulimit>,
     #[arg(required = true, value_name = "PATH | URL | -")]
     pub(super) context: String,
+    /// What `--file -` is, when that is not standard input.
+    #[arg(skip)]
+    pub(super) dockerfile: Option<String>,
+}
+
+/// How a build has ended.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) status: u8,
+    /// The image for this machine, when it is in the store.
+    pub(super) image: Option<Digest>,
+    /// As `--metadata-file` gets it.
+    pub(super) metadata: Option<Value>,
+}
+
+impl From<u8> for Done {
+    fn from(status: u8) -> Self {
+        Self {
+            status,
+            ..Self::default()
+        }
+    }
 }
 
 fn swap(text: &str) -> Result<i64> {
@@ -188,11 +211,13 @@ pub(super) enum Call {
 
 impl Verb for BuildArgs {
     fn run(self, front: &Front) -> Result<u8> {
-        self.refuse()?;
-        let call = self.call()?;
-        let variable = |name: &str| std::env::var(name).ok();
-        let request = self.request(&variable)?;
-        let options = self.options(&request, &variable)?;
+        self.carry_out(front).map(|done| done.status)
+    }
+}
+
+impl BuildArgs {
+    pub(super) fn carry_out(&self, front: &Front) -> Result<Done> {
+        let (call, request, options) = self.wanted()?;
         let engine = Engine::open()?;
         work::sweep(&engine)?;
         let work = Work::new(&engine);
@@ -200,7 +225,7 @@ impl Verb for BuildArgs {
             front,
             engine: &engine,
             work: &work,
-            args: &self,
+            args: self,
             request,
             options,
         }
@@ -209,9 +234,27 @@ impl Verb for BuildArgs {
         work.end()?;
         done
     }
-}
 
-impl BuildArgs {
+    /// All that the options say, looked at before anything is done.
+    pub(super) fn wanted(&self) -> Result<(Call, plan::Request, Options)> {
+        self.refuse()?;
+        let call = self.call()?;
+        let variable = |name: &str| std::env::var(name).ok();
+        let request = self.request(&variable)?;
+        let options = self.options(&request, &variable)?;
+        Ok((call, request, options))
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet || matches!(self.progress.as_str(), "quiet" | "none" | "rawjson")
+    }
+
+    /// `--build-context NAME=docker-image://ID`.
+    pub(super) fn add_context(&mut self, name: &str, image: String) {
+        let context = (name.to_owned(), Named::Image(image));
+        self.build_context.push(context);
+    }
+
     /// Options that are known and do not work, by name.
     fn refuse(&self) -> Result<()> {
         let given = [

@@ -30,8 +30,15 @@ pub struct Loaded {
     pub name: String,
 }
 
-/// Loads the context `place` with the Dockerfile that `-f` names.
-pub fn load(engine: &Engine, work: &Work, place: &str, file: Option<&str>) -> Result<Loaded> {
+/// Loads the context `place` with the Dockerfile that `-f` names; `input` is what
+/// either of them is when it is `-`.
+pub fn load(
+    engine: &Engine,
+    work: &Work,
+    place: &str,
+    file: Option<&str>,
+    input: &mut dyn Read,
+) -> Result<Loaded> {
     if add::is_git(place) || place.starts_with("github.com/") {
         return of_repository(work, place, file);
     }
@@ -41,7 +48,7 @@ pub fn load(engine: &Engine, work: &Work, place: &str, file: Option<&str>) -> Re
                 "invalid argument: can't use stdin for both build context and dockerfile",
             ));
         }
-        return of_stream(engine, work, &mut std::io::stdin().lock(), file);
+        return of_stream(engine, work, input, file);
     }
     if add::is_url(place) {
         let mut fetched = download(work, place)?;
@@ -49,7 +56,7 @@ pub fn load(engine: &Engine, work: &Work, place: &str, file: Option<&str>) -> Re
     }
     let dir = Path::new(place);
     match std::fs::metadata(dir) {
-        Ok(meta) if meta.is_dir() => of_directory(dir, file),
+        Ok(meta) if meta.is_dir() => of_directory(dir, file, input),
         Ok(meta) if meta.is_file() => {
             let mut archive = File::open(dir).context(|| format!("cannot open \"{place}\""))?;
             of_stream(engine, work, &mut archive, file)
@@ -170,13 +177,13 @@ fn temporary(work: &Work) -> Result<File> {
     Ok(file)
 }
 
-fn of_directory(dir: &Path, file: Option<&str>) -> Result<Loaded> {
+fn of_directory(dir: &Path, file: Option<&str>, input: &mut dyn Read) -> Result<Loaded> {
     let canonical =
         std::fs::canonicalize(dir).context(|| format!("cannot open \"{}\"", dir.display()))?;
     let (dockerfile, name, beside) = match file {
         Some("-") => {
             let mut text = Vec::new();
-            read_bounded(&mut std::io::stdin().lock(), &mut text)?;
+            read_bounded(input, &mut text)?;
             (text, "Dockerfile".into(), None)
         }
         Some(path) => {

@@ -2,7 +2,7 @@
 
 use super::bases::Bases;
 use super::caches::{self, CacheTo};
-use super::command::{BuildArgs, Call};
+use super::command::{BuildArgs, Call, Done};
 use super::context::{self, Loaded};
 use super::fields::{self, Named};
 use super::outputs::{Outputs, Written};
@@ -31,9 +31,9 @@ use crate::error::{Context as _, Error, Result};
 use crate::image::{Digest, Reference};
 use crate::store::StepLayer;
 use crate::transfer::cache::Steps;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 /// Everything that it is given.
@@ -47,29 +47,24 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    pub(super) fn run(&self, call: Call) -> Result<u8> {
+    pub(super) fn run(&self, call: Call) -> Result<Done> {
         let quiet = self.args.quiet || self.args.progress == "quiet";
-        let loaded = context::load(
-            self.engine,
-            self.work,
-            &self.args.context,
-            self.args.file.as_deref(),
-        )?;
+        let loaded = self.load()?;
         let text = Text {
             name: &loaded.name,
             text: &loaded.dockerfile,
         };
         let told = |fault: &Fault| {
             show::failure(None, fault.place, &text, &fault.error);
-            Ok(1)
+            Ok(Done::from(1))
         };
         let file = match Dockerfile::parse(&loaded.dockerfile) {
             Ok(file) => file,
             Err(fault) => return told(&fault),
         };
         match call {
-            Call::Targets => return targets(&file),
-            Call::Outline => return outline(&file),
+            Call::Targets => return targets(&file).map(Done::from),
+            Call::Outline => return outline(&file).map(Done::from),
             Call::Build | Call::Check => {}
         }
         let choice = self.choice(&file)?;
@@ -89,20 +84,36 @@ impl Job<'_> {
         let warnings = checks::check(&file, &plan.notes, &choice);
         if call == Call::Check {
             stdout::print(&show::check(&warnings, &text))?;
-            return Ok(u8::from(!warnings.is_empty()));
+            return Ok(Done::from(u8::from(!warnings.is_empty())));
         }
         if choice.is_error && !warnings.is_empty() {
             stdout::print(&show::check(&warnings, &text))?;
             let error =
                 Error::invalid("lint violation found for rules: ".to_string() + &rules(&warnings));
             show::failure(None, None, &text, &error);
-            return Ok(1);
+            return Ok(Done::from(1));
         }
-        let status = self.build(&loaded, &plan, quiet)?;
-        if status == 0 && !quiet {
+        let done = self.build(&loaded, &plan, quiet)?;
+        if done.status == 0 && !quiet {
             self.warn(&plan, &warnings);
         }
-        Ok(status)
+        Ok(done)
+    }
+
+    fn load(&self) -> Result<Loaded> {
+        let (place, file) = (&self.args.context, self.args.file.as_deref());
+        let (mut inline, mut stdin);
+        let input: &mut dyn Read = match &self.args.dockerfile {
+            Some(text) => {
+                inline = text.as_bytes();
+                &mut inline
+            }
+            None => {
+                stdin = std::io::stdin().lock();
+                &mut stdin
+            }
+        };
+        context::load(self.engine, self.work, place, file, input)
     }
 
     /// Values of `--build-context` that are OCI layouts.
@@ -139,7 +150,7 @@ impl Job<'_> {
         }
     }
 
-    fn build(&self, loaded: &Loaded, plan: &Plan, quiet: bool) -> Result<u8> {
+    fn build(&self, loaded: &Loaded, plan: &Plan, quiet: bool) -> Result<Done> {
         let text = Text {
             name: &loaded.name,
             text: &loaded.dockerfile,
@@ -151,7 +162,7 @@ impl Job<'_> {
             Err(fault) => {
                 drop(progress);
                 show::failure(None, fault.place, &text, &fault.error);
-                return Ok(1);
+                return Ok(Done::from(1));
             }
         };
         let imports = caches::import(
@@ -188,7 +199,7 @@ impl Job<'_> {
                 if let Some(remains) = remains {
                     self.look_around(&build, &remains)?;
                 }
-                return Ok(status);
+                return Ok(Done::from(status));
             }
         };
         let steps = match self.args.cache_to.is_empty() {
@@ -206,7 +217,7 @@ impl Job<'_> {
         steps: &Steps,
         mut progress: Recorder,
         quiet: bool,
-    ) -> Result<u8> {
+    ) -> Result<Done> {
         let export: Vertex = Vertex {
             id: Beside::Image.id(0),
             name: "exporting to image".into(),
@@ -232,12 +243,16 @@ impl Job<'_> {
         caches::export(engine, self.front, wanted, steps, &layers, &mut progress)?;
         drop(progress);
         outputs.push(self.front, &written.tags, quiet)?;
-        self.tell(&written, quiet)?;
+        let metadata = self.tell(&written, quiet)?;
         // More is kept only when something was done.
         if self.work.has_begun() {
             keep::within_budget(self.engine)?;
         }
-        Ok(0)
+        Ok(Done {
+            status: 0,
+            image: written.own,
+            metadata,
+        })
     }
 
     /// Contexts besides the main one, and repositories that ADD wants.
@@ -312,34 +327,35 @@ impl Job<'_> {
         })
     }
 
-    fn tell(&self, written: &Written, quiet: bool) -> Result<()> {
+    /// The metadata of what has come into the store, or to an archive.
+    fn tell(&self, written: &Written, quiet: bool) -> Result<Option<Value>> {
         // Files have no ID.
         let Some(Made { id, manifest }) = &written.made else {
-            return Ok(());
+            return Ok(None);
         };
         if let Some(path) = &self.args.iidfile {
             std::fs::write(path, id.as_str())
                 .context(|| format!("cannot write \"{}\"", path.display()))?;
         }
+        let names = written.tags.iter().map(Reference::canonical);
+        let names: Vec<String> = names.collect();
+        let mut metadata = json!({"containerimage.digest": manifest.digest});
+        if !manifest.is_index() {
+            metadata["containerimage.config.digest"] = json!(id);
+        }
+        if !names.is_empty() {
+            metadata["image.name"] = json!(names.join(","));
+        }
         if let Some(path) = &self.args.metadata_file {
-            let names = written.tags.iter().map(Reference::canonical);
-            let names: Vec<String> = names.collect();
-            let mut metadata = json!({"containerimage.digest": manifest.digest});
-            if !manifest.is_index() {
-                metadata["containerimage.config.digest"] = json!(id);
-            }
-            if !names.is_empty() {
-                metadata["image.name"] = json!(names.join(","));
-            }
             let text =
                 serde_json::to_string_pretty(&metadata).context(|| "cannot write the metadata")?;
             std::fs::write(path, text + "\n")
                 .context(|| format!("cannot write \"{}\"", path.display()))?;
         }
-        match quiet {
-            true => stdout::line(id.as_str()),
-            false => Ok(()),
+        if quiet {
+            stdout::line(id.as_str())?;
         }
+        Ok(Some(metadata))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Commands about building images.
 
+pub mod bake;
 mod bases;
 pub mod builders;
 mod caches;

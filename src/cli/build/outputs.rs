@@ -11,7 +11,7 @@ use crate::cli::image::{pull, push};
 use crate::cli::output_file::OutputFile;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
-use crate::image::{Platform, Reference};
+use crate::image::{Digest, Platform, Reference};
 use crate::output::progress::Silent;
 use crate::registry;
 use crate::store::pack::unwritten;
@@ -38,6 +38,8 @@ pub(super) struct Written {
     pub(super) tags: Vec<Reference>,
     /// An image or an index; `None`: only files were wanted.
     pub(super) made: Option<Made>,
+    /// The image for this machine, when it is in the store.
+    pub(super) own: Option<Digest>,
 }
 
 /// The images of a build.
@@ -82,7 +84,11 @@ impl Outputs<'_> {
             .iter()
             .any(|output| matches!(output, Output::Archive { .. } | Output::Layout { .. }));
         if !into_store && !archives {
-            return Ok(Written { tags, made: None });
+            return Ok(Written {
+                tags,
+                made: None,
+                own: None,
+            });
         }
         let images = self.images()?;
         for output in outputs {
@@ -101,8 +107,12 @@ impl Outputs<'_> {
                 progress.log(id, format!("naming to {}\n", tag.canonical()).as_bytes());
             }
         }
-        let made = Some(made);
-        Ok(Written { tags, made })
+        let own = images.each[images.own].id.clone();
+        Ok(Written {
+            tags,
+            made: Some(made),
+            own: into_store.then_some(own),
+        })
     }
 
     /// The image of each target, and an index when there are several.

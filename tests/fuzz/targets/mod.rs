@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod archives;
+pub mod bake;
 pub mod dockerfile;
 pub mod documents;
 pub mod names;
@@ -51,4 +52,5 @@ pub const TARGETS: &[Target] = &[
     ),
     target("heredoc", dockerfile::heredoc, 4000, dockerfile::WORDS),
     target("ignore", dockerfile::ignore, 5000, dockerfile::PATTERNS),
+    target("bake", bake::bake, 4000, bake::WORDS),
 ];
