@@ -291,8 +291,13 @@ fn has_name(image: &Image, name: &Reference) -> bool {
 /// Whether `text` is an ID or the start of one rather than a name.
 pub(super) fn is_id_of(image: &Image, text: &str) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    !hex.is_empty()
-        && (image.id.hex().starts_with(hex) || image.manifest.digest.hex().starts_with(hex))
+    // An index that is here as a whole is known by its own ID, too: a build for
+    // several platforms has no other.
+    let whole = image.origins.iter().filter(|(_, origin)| origin.whole);
+    let mut digests = [&image.id, &image.manifest.digest]
+        .into_iter()
+        .chain(whole.map(|(_, origin)| &origin.index));
+    !hex.is_empty() && digests.any(|digest| digest.hex().starts_with(hex))
 }
 
 fn by_prefix<'a>(images: &'a [Image], text: &str) -> Result<Option<&'a Image>> {

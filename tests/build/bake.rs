@@ -186,6 +186,33 @@ fn bad_files_and_options_do_nothing() {
     }
     assert_eq!(site.env.ok(["images", "-aq"]), before);
     site.is_tidy();
+    // Of this machine it has what is below its directory, and what is allowed.
+    for (set, says) in [
+        ("files.context=..", "fs.read="),
+        ("files.output=type=local,dest=../out", "fs.write="),
+        ("files.output=type=tar,dest=link/x.tar", "fs.write="),
+        ("files.output=type=local,dest=no/../../x", "fs.write="),
+        (
+            "files.secret=id=a,src=/etc/passwd",
+            "--allow fs.read=/etc/passwd allows it",
+        ),
+        ("files.contexts.a=/", "--allow fs.read=/ allows it"),
+        (
+            "files.cache-to=type=local,dest=/nowhere/cache",
+            "fs.write=/nowhere/cache",
+        ),
+    ] {
+        let _ = std::os::unix::fs::symlink("..", site.dir.join("link"));
+        bake(&site, &["files", "--set", set])
+            .status(1)
+            .says("is not below this directory")
+            .says(says);
+    }
+    let outside = site.env.path("home/outside").display().to_string();
+    let set = format!("files.output=type=local,dest={outside}");
+    let allow = format!("fs.write={outside}");
+    bake(&site, &["files", "--set", &set, "--allow", &allow]).ok();
+    assert!(std::path::Path::new(&outside).join("copied").exists());
     // A step that fails ends it, and nothing comes after it.
     bake(&site, &["fails", "files"]).status(1).says("RUN false");
     assert!(!site.dir.join("out").exists());

@@ -121,6 +121,17 @@ fn one_index_for_all_of_them() {
         let dir = platform.replace('/', "_");
         assert!(list.contains(&format!("{dir}/out\n")), "{list}");
     }
+    // The ID that it prints is one, with a name or without.
+    let id = build(&["-q"]).ok().text();
+    assert!(id.starts_with("sha256:"), "{id}");
+    let label = [
+        "image",
+        "inspect",
+        "-f",
+        "{{.Config.Labels.for}}",
+        id.trim(),
+    ];
+    assert_eq!(site.env.ok(label).trim(), own);
     // In the store it is one image with its index, and nothing of it goes.
     assert_eq!(cached(&build(&["-t", "local"]).ok()), 5);
     site.env.ok(["builder", "prune", "-af"]);

@@ -1,5 +1,6 @@
 //! `wherry buildx bake`: several builds, as files say.
 
+use super::access::Allowed;
 use super::command::{BuildArgs, Done};
 use super::fields::refused;
 use crate::build::bake::{self, Chosen, Definition, Override, Target};
@@ -184,10 +185,11 @@ impl BakeArgs {
     }
 
     fn build(&self, front: &Front, chosen: &Chosen) -> Result<u8> {
+        let allowed = Allowed::parse(&self.allow)?;
         // All options are looked at before anything is done.
         let mut builds = Vec::new();
         for (name, target) in &chosen.targets {
-            let args = self.arguments(chosen, name, target);
+            let args = self.arguments(chosen, name, target, &allowed);
             builds.push((
                 name,
                 target,
@@ -226,7 +228,13 @@ impl BakeArgs {
 
     /// The options of `build` that do what a target says, and what this command's
     /// own say of all.
-    fn arguments(&self, chosen: &Chosen, name: &str, target: &Target) -> Result<BuildArgs> {
+    fn arguments(
+        &self,
+        chosen: &Chosen,
+        name: &str,
+        target: &Target,
+        allowed: &Allowed,
+    ) -> Result<BuildArgs> {
         let context = target.text("context").unwrap_or(".");
         let here = context.strip_prefix(HERE).unwrap_or(context);
         let context = if here.is_empty() { "." } else { here };
@@ -251,7 +259,7 @@ impl BakeArgs {
         let mut words = target.options();
         words.extend(file.map(|file| format!("--file={file}")));
         words.push(format!("--progress={}", self.progress));
-        for what in &self.allow {
+        for what in &allowed.others {
             words.push(format!("--allow={what}"));
         }
         let options = [
@@ -288,7 +296,8 @@ impl BakeArgs {
         words.push(context.to_owned());
         let mut args = parsed(words)?;
         args.dockerfile = inline;
-        args.wanted()?;
+        let (_, _, options) = args.wanted()?;
+        allowed.check(&args, &options)?;
         Ok(args)
     }
 }

@@ -146,6 +146,14 @@ impl CacheTo {
         self.to == To::Inline
     }
 
+    /// Of this machine's, where it is written.
+    pub fn directory(&self) -> Option<&PathBuf> {
+        match &self.to {
+            To::Local { dest, .. } => Some(dest),
+            To::Inline | To::Registry(_) => None,
+        }
+    }
+
     fn shown(&self) -> String {
         match &self.to {
             To::Inline => "inline".to_owned(),

@@ -1,5 +1,6 @@
 //! Commands about building images.
 
+mod access;
 pub mod bake;
 mod bases;
 pub mod builders;
