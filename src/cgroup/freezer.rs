@@ -37,8 +37,13 @@ pub fn is_thawed(dir: &Path) -> bool {
     std::fs::read_to_string(dir.join("cgroup.freeze")).is_ok_and(|text| text.trim() == "0")
 }
 
+/// `NotFound`: the cgroup is gone, perhaps since its file was opened (ENODEV).
 fn set(dir: &Path, value: &str) -> Result<()> {
     std::fs::write(dir.join("cgroup.freeze"), value)
+        .map_err(|e| match e.raw_os_error() {
+            Some(libc::ENODEV) => std::io::ErrorKind::NotFound.into(),
+            _ => e,
+        })
         .context(|| format!("cannot write \"{}\"", dir.join("cgroup.freeze").display()))
 }
 
