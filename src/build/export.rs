@@ -30,7 +30,7 @@ pub struct Made {
 }
 
 /// What the options of a build say of its image.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// SOURCE_DATE_EPOCH.
     pub epoch: Option<i64>,

@@ -44,6 +44,13 @@ pub enum Status {
     UpToDate,
 }
 
+impl PullOptions {
+    /// What was asked for, else what suits this machine.
+    pub fn wanted(&self) -> Platform {
+        self.platform.clone().unwrap_or_else(Platform::host)
+    }
+}
+
 /// What a pull gave.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pulled {
@@ -94,7 +101,7 @@ fn pull_one(
     options: &PullOptions,
     progress: &dyn Progress,
 ) -> Result<Pulled> {
-    let platform = options.platform.clone().unwrap_or_else(Platform::host);
+    let platform = options.wanted();
     let accepted = match &options.policy {
         Some(policy) => trust::accept(policy, client, name, &platform)?,
         None => None,
@@ -185,8 +192,8 @@ impl Puller<'_> {
 
     /// From the name to the manifest for the wanted platform and its config.
     fn choose(&self) -> Result<Chosen> {
-        let wanted = self.options.platform.clone();
-        let platform = wanted.clone().unwrap_or_else(Platform::host);
+        let wanted = self.options.platform.as_ref();
+        let platform = self.options.wanted();
         let mut stored = self.named_document()?;
         self.announce();
         let digest = stored.descriptor.digest.clone();
@@ -200,7 +207,7 @@ impl Puller<'_> {
                     let config = self.config(&manifest)?;
                     // What an index says of its entries counts, not their configs.
                     if stored.descriptor.platform.is_none() {
-                        self.check_platform(wanted.as_ref(), &config)?;
+                        self.check_platform(wanted, &config)?;
                     }
                     return Ok(Chosen {
                         digest,
@@ -222,10 +229,8 @@ impl Puller<'_> {
 
     /// For a platform that is not the wanted one.
     fn is_of_another(&self, image: &Image) -> bool {
-        let wanted = self.options.platform.clone();
-        let wanted = wanted.unwrap_or_else(Platform::host);
         let config = self.store.config(image);
-        config.is_ok_and(|config| !wanted.runs(&config.platform))
+        config.is_ok_and(|config| !self.options.wanted().runs(&config.platform))
     }
 
     /// Only what the registry has is told.

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 /// How many one may be made of, in each other's contexts.
 const DEEPEST: usize = 64;
+/// What comes out of a target besides the image.
+const RESULTS: [&str; 5] = ["tags", "output", "push", "load", "cache-to"];
 /// How many one may inherit from: each calls the next.
 const MOST: usize = 256;
 
@@ -26,7 +28,8 @@ pub struct Override {
 pub struct Chosen {
     /// In the order in which they are done.
     pub targets: Vec<(String, Target)>,
-    /// Those of them that others are made of and nobody has asked for.
+    /// Those of them that others are made of and nobody has asked for: nothing else
+    /// comes out of them.
     pub unasked: Vec<String>,
     /// The groups that were asked for, with their targets.
     pub groups: BTreeMap<String, Vec<String>>,
@@ -55,11 +58,14 @@ pub fn choose(definition: &Definition, names: &[String], overrides: &[Override])
     for name in &asked {
         add(definition, name, overrides, &mut chosen, 0)?;
     }
-    let unasked = chosen
-        .targets
-        .iter()
-        .filter(|(name, _)| !asked.contains(name));
-    chosen.unasked = unasked.map(|(name, _)| name.clone()).collect();
+    for (name, target) in &mut chosen.targets {
+        if !asked.contains(name) {
+            for field in RESULTS {
+                target.fields.remove(field);
+            }
+            chosen.unasked.push(name.clone());
+        }
+    }
     for one in overrides {
         let mut names = chosen.targets.iter().map(|(name, _)| name);
         if !names.any(|name| one.targets.matches(name)) {

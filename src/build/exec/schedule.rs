@@ -134,7 +134,7 @@ impl Schedule<'_> {
     fn vertex(&self, place: usize, number: usize) -> Option<Vertex> {
         let stage = &self.build.plan.stages[place];
         let step: &Step = stage.steps.get(number)?;
-        let title = stage.label();
+        let title = self.build.plan.label(place);
         Some(Vertex {
             id: (place, number),
             name: format!("[{title}{}/{}] {}", step.number, stage.count, step.text),
@@ -167,7 +167,7 @@ impl Schedule<'_> {
                 match look {
                     Look::Moved { cached: true } => cached.push((place, number)),
                     Look::Moved { cached: false } => {}
-                    Look::Miss | Look::Needs(_) => {
+                    Look::Miss(_) | Look::Needs(_) => {
                         self.waiting.push((place, Some(walk.chain)));
                         break;
                     }
@@ -186,9 +186,6 @@ impl Schedule<'_> {
         let targets = self.build.plan.targets.iter();
         let results = targets.filter_map(|target| self.finished[target.place].as_ref());
         let (build, progress) = (self.build, &mut *self.progress);
-        if self.waiting.is_empty() {
-            return build.imports.fetch(build.engine, results, progress);
-        }
         let stages = &build.plan.stages;
         let left = self.waiting.iter().flat_map(|(place, chain)| {
             let done = chain.as_ref().map_or(0, |chain| chain.done);
@@ -217,7 +214,7 @@ impl Schedule<'_> {
         let Begin::Image(base) = &stage.begin else {
             return;
         };
-        let title = stage.label();
+        let title = self.build.plan.label(place);
         let name = format!("[{title}1/{}] FROM {}", stage.count, base.shown());
         let vertex = Vertex {
             id: (place, usize::MAX),

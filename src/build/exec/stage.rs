@@ -133,8 +133,8 @@ fn local(copy: &Copy) -> Vec<String> {
 pub enum Look {
     /// The chain has moved on; whether a step was taken from the cache.
     Moved { cached: bool },
-    /// It has to be done.
-    Miss,
+    /// It has to be done. Its key, unless its files have to be looked at first.
+    Miss(Option<String>),
     /// This stage is needed first.
     Needs(usize),
 }
@@ -220,14 +220,14 @@ impl<'a> Walk<'a> {
             return Ok(Look::Needs(needed));
         }
         let Some(key) = self.key(number, step, contents, finished)? else {
-            return Ok(Look::Miss);
+            return Ok(Look::Miss(None));
         };
         match self.cached(&key)?.filter(|found| found.same_as.is_none()) {
             Some(cached) => {
                 self.advance(step, key, &cached);
                 Ok(Look::Moved { cached: true })
             }
-            None => Ok(Look::Miss),
+            None => Ok(Look::Miss(Some(key))),
         }
     }
 
@@ -255,7 +255,7 @@ impl<'a> Walk<'a> {
             Action::Run(run) => Some(self.run_key(number, run, contents, finished)?),
             Action::Copy(copy) => match self.source_key(&copy.from, finished)? {
                 Some(source) => {
-                    let unseen = key::copy_unseen(parent, copy, &source, epoch);
+                    let unseen = self.unseen_key(copy, &source);
                     self.cached(&unseen)?.and_then(|leads| leads.same_as)
                 }
                 None => {
@@ -275,19 +275,23 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// Of a copy whose files have not been looked at; `source` is their key.
+    fn unseen_key(&self, copy: &Copy, source: &str) -> String {
+        key::copy_unseen(&self.chain.key, copy, source, self.build.options.epoch)
+    }
+
     /// The lock of whoever does the next step, in this build or another: what
     /// is alike is done once. Nobody waits who would not take it from the cache.
-    fn turn(&self, contents: &Contents, finished: &[Option<Chain>]) -> Result<Option<Numbered>> {
-        let Some((number, step)) = self.next().filter(|_| self.uses_cache()) else {
+    fn turn(&self, key: Option<&str>, finished: &[Option<Chain>]) -> Result<Option<Numbered>> {
+        let Some((_, step)) = self.next().filter(|_| self.uses_cache()) else {
             return Ok(None);
         };
-        let key = match (self.key(number, step, contents, finished)?, &step.action) {
+        let key = match (key, &step.action) {
             (None, Action::Copy(copy)) => {
                 let source = self.source_key(&copy.from, finished)?.unwrap_or_default();
-                let epoch = self.build.options.epoch;
-                Some(key::copy_unseen(&self.chain.key, copy, &source, epoch))
+                Some(self.unseen_key(copy, &source))
             }
-            (key, _) => key,
+            (key, _) => key.map(str::to_owned),
         };
         let number = key.and_then(|key| u32::from_str_radix(key.get(..8)?, 16).ok());
         let path = self.build.engine.paths.build().join("turns");
@@ -342,9 +346,10 @@ impl<'a> Walk<'a> {
     }
 
     /// Does the next step and keeps what came of it. `log` gets its output.
-    /// Whether it was in the cache after all.
+    /// Whether it was in the cache after all. `known`: its key, from [`Walk::look`].
     fn act(
         &mut self,
+        known: Option<String>,
         contents: &Contents,
         finished: &[Option<Chain>],
         log: &mut dyn FnMut(&[u8]),
@@ -353,7 +358,6 @@ impl<'a> Walk<'a> {
             return Ok(false);
         };
         let store = self.build.engine.store()?;
-        let known = self.key(number, step, contents, finished)?;
         let (key, layer) = match &step.action {
             Action::Settings => return Ok(false),
             Action::Directory { path, user } => {
@@ -400,7 +404,7 @@ impl<'a> Walk<'a> {
         let Some(source) = self.source_key(&copy.from, finished)? else {
             return Ok(());
         };
-        let unseen = key::copy_unseen(&self.chain.key, copy, &source, self.build.options.epoch);
+        let unseen = self.unseen_key(copy, &source);
         let leads = CachedStep {
             layer: None,
             created: time::now(),
@@ -547,10 +551,11 @@ pub fn work(
                 .tell(&Told::Cached(number))
                 .context(|| "cannot tell of a step"),
             Ok(Look::Needs(place)) => wait_for(place, &mut finished, &mut to),
-            Ok(Look::Miss) if turn.is_none() => {
-                take_turn(&walk, contents, &finished, &to).map(|taken| turn = Some((number, taken)))
+            Ok(Look::Miss(key)) if turn.is_none() => {
+                let taken = take_turn(&walk, key.as_deref(), &finished, &to);
+                taken.map(|taken| turn = Some((number, taken)))
             }
-            Ok(Look::Miss) => {
+            Ok(Look::Miss(key)) => {
                 let begun = to
                     .tell(&Told::Begin(number))
                     .context(|| "cannot tell of a step");
@@ -558,7 +563,7 @@ pub fn work(
                     let _ = to.log(number, bytes);
                 };
                 begun
-                    .and_then(|()| walk.act(contents, &finished, &mut log))
+                    .and_then(|()| walk.act(key, contents, &finished, &mut log))
                     .and_then(|cached| {
                         let told = if cached {
                             Told::Cached(number)
@@ -589,11 +594,11 @@ pub fn work(
 /// once more.
 fn take_turn(
     walk: &Walk<'_>,
-    contents: &Contents,
+    key: Option<&str>,
     finished: &[Option<Chain>],
     to: &End,
 ) -> Result<Option<Numbered>> {
-    let turn = walk.turn(contents, finished)?;
+    let turn = walk.turn(key, finished)?;
     if let Some(turn) = &turn
         && !turn.try_take()?
     {

@@ -245,7 +245,6 @@ impl Planner<'_> {
             index,
             title: self.title(index),
             is_alone: file.stages.len() == 1,
-            names_platform: false,
             begin,
             platform,
             steps,

@@ -19,9 +19,6 @@ pub fn plans(file: &Dockerfile, request: &Request, images: &mut dyn Images) -> P
     for platform in wanted {
         join(&mut all, plan(file, request, platform, images)?);
     }
-    for stage in &mut all.stages {
-        stage.names_platform = all.targets.len() > 1;
-    }
     let position = |wanted: &Platform| request.platforms.iter().position(|p| p == wanted);
     all.targets.sort_by_key(|target| position(&target.platform));
     Ok(all)

@@ -166,8 +166,6 @@ pub struct Stage {
     pub title: String,
     /// There is no other in the file: titles are left out.
     pub is_alone: bool,
-    /// One of a build for several platforms: it is shown with its own.
-    pub names_platform: bool,
     pub begin: Begin,
     pub platform: Platform,
     pub steps: Vec<Step>,
@@ -180,11 +178,13 @@ pub struct Stage {
     pub head: Place,
 }
 
-impl Stage {
-    /// In front of its steps' numbers: nothing, or words that end in a blank.
-    pub fn label(&self) -> String {
-        let platform = self.names_platform.then(|| self.platform.to_string());
-        let title = (!self.is_alone).then(|| self.title.clone());
+impl Plan {
+    /// What stands in front of the numbers of a stage's steps: nothing, or words
+    /// that end in a blank. Of several platforms a stage has its own.
+    pub fn label(&self, place: usize) -> String {
+        let stage = &self.stages[place];
+        let platform = (self.targets.len() > 1).then(|| stage.platform.to_string());
+        let title = (!stage.is_alone).then(|| stage.title.clone());
         let words = platform.into_iter().chain(title);
         words.map(|word| word + " ").collect()
     }

@@ -4,8 +4,9 @@
 
 use super::caches::{CacheFrom, CacheTo};
 use super::command::BuildArgs;
+use super::context::is_remote;
 use super::fields::{Named, Output};
-use crate::build::exec::{Options, Secret, add};
+use crate::build::exec::{Options, Secret};
 use crate::error::{Context, Error, Result};
 use std::path::{Component, Path, PathBuf};
 
@@ -82,7 +83,7 @@ impl Allowed {
 fn touched(args: &BuildArgs, options: &Options) -> Vec<(Access, PathBuf)> {
     let mut reads: Vec<PathBuf> = Vec::new();
     let mut writes: Vec<PathBuf> = Vec::new();
-    if !(add::is_git(&args.context) || add::is_url(&args.context)) {
+    if !is_remote(&args.context) {
         reads.push(args.context.clone().into());
         let file = args.file.as_ref().filter(|file| *file != "-");
         reads.extend(file.map(PathBuf::from));

@@ -2,9 +2,9 @@
 
 use super::access::Allowed;
 use super::command::{BuildArgs, Done};
+use super::context::is_remote;
 use super::fields::refused;
 use crate::build::bake::{self, Chosen, Definition, Override, Target};
-use crate::build::exec::add;
 use crate::cli::parse::pflag;
 use crate::cli::{Front, Verb, stdout};
 use crate::error::{Context, Error, Result};
@@ -119,8 +119,7 @@ impl Verb for BakeArgs {
             Some(_) => return stdout::print(&variables(&definition)).map(|()| 0),
             None => {}
         }
-        let mut chosen = bake::choose(&definition, &self.targets, &self.set)?;
-        self.narrow(&mut chosen);
+        let chosen = bake::choose(&definition, &self.targets, &self.set)?;
         if self.print {
             let text = serde_json::to_string_pretty(&shown(&chosen));
             stdout::line(&text.context(|| "cannot print the targets")?)?;
@@ -170,17 +169,6 @@ impl BakeArgs {
             )
             .hint("--file names one that is elsewhere; compose files are not read")),
             false => Ok(names),
-        }
-    }
-
-    /// Nothing comes out of what only others are made of.
-    fn narrow(&self, chosen: &mut Chosen) {
-        for (name, target) in &mut chosen.targets {
-            if chosen.unasked.contains(name) {
-                for field in ["tags", "output", "push", "load", "cache-to"] {
-                    target.fields.remove(field);
-                }
-            }
         }
     }
 
@@ -238,7 +226,7 @@ impl BakeArgs {
         let context = target.text("context").unwrap_or(".");
         let here = context.strip_prefix(HERE).unwrap_or(context);
         let context = if here.is_empty() { "." } else { here };
-        let is_directory = !(add::is_git(context) || add::is_url(context));
+        let is_directory = !is_remote(context);
         let mut target = target.clone();
         let inline = target.text("dockerfile-inline").map(str::to_owned);
         let file = match (&inline, target.text("dockerfile")) {

@@ -30,6 +30,15 @@ pub struct Loaded {
     pub name: String,
 }
 
+fn is_repository(place: &str) -> bool {
+    add::is_git(place) || place.starts_with("github.com/")
+}
+
+/// Whether a context is fetched, and no path of this machine.
+pub fn is_remote(place: &str) -> bool {
+    is_repository(place) || add::is_url(place)
+}
+
 /// Loads the context `place` with the Dockerfile that `-f` names; `input` is what
 /// either of them is when it is `-`.
 pub fn load(
@@ -39,7 +48,7 @@ pub fn load(
     file: Option<&str>,
     input: &mut dyn Read,
 ) -> Result<Loaded> {
-    if add::is_git(place) || place.starts_with("github.com/") {
+    if is_repository(place) {
         return of_repository(work, place, file);
     }
     if place == "-" {

@@ -102,18 +102,11 @@ impl Job<'_> {
 
     fn load(&self) -> Result<Loaded> {
         let (place, file) = (&self.args.context, self.args.file.as_deref());
-        let (mut inline, mut stdin);
-        let input: &mut dyn Read = match &self.args.dockerfile {
-            Some(text) => {
-                inline = text.as_bytes();
-                &mut inline
-            }
-            None => {
-                stdin = std::io::stdin().lock();
-                &mut stdin
-            }
+        let mut input: Box<dyn Read> = match &self.args.dockerfile {
+            Some(text) => Box::new(text.as_bytes()),
+            None => Box::new(std::io::stdin().lock()),
         };
-        context::load(self.engine, self.work, place, file, input)
+        context::load(self.engine, self.work, place, file, &mut *input)
     }
 
     /// Values of `--build-context` that are OCI layouts.

@@ -67,8 +67,7 @@ pub fn pull_missing(
         all_tags: false,
         beside: false,
     };
-    let progress = progress(std::io::stderr(), quiet);
-    request.carry_out(engine, front, &*progress).map(drop)
+    request.besides(engine, front, quiet).map(drop)
 }
 
 /// The same for builds: an image for another platform than this machine's does not
@@ -86,8 +85,7 @@ pub fn pull_base(
         all_tags: false,
         beside: platform.is_some(),
     };
-    let progress = progress(std::io::stderr(), quiet);
-    let names = request.carry_out(engine, front, &*progress)?;
+    let names = request.besides(engine, front, quiet)?;
     Ok(names.into_iter().next().unwrap_or_else(|| name.to_owned()))
 }
 
@@ -101,6 +99,12 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
+    /// As a part of another command, whose standard output it leaves alone.
+    fn besides(&self, engine: &Engine, front: &Front, quiet: bool) -> Result<Vec<String>> {
+        let progress = progress(std::io::stderr(), quiet);
+        self.carry_out(engine, front, &*progress)
+    }
+
     /// Pulls in a child process that is root of U, because the files of layers
     /// belong to U's ids. Everything of the user's own (settings, logins,
     /// credential helpers) is read before. Returns the names that were pulled.
