@@ -198,6 +198,10 @@ fn bad_files_and_options_do_nothing() {
         ),
         ("files.contexts.a=/", "--allow fs.read=/ allows it"),
         (
+            "files.contexts.a=oci-layout:///nowhere/layout:1",
+            "fs.read=/nowhere/layout",
+        ),
+        (
             "files.cache-to=type=local,dest=/nowhere/cache",
             "fs.write=/nowhere/cache",
         ),
@@ -208,6 +212,21 @@ fn bad_files_and_options_do_nothing() {
             .says("is not below this directory")
             .says(says);
     }
+    for set in ["files.network=host", "files.entitlements=network.host"] {
+        bake(&site, &["files", "--set", set])
+            .status(1)
+            .says("it uses the network of this machine")
+            .says("--allow network.host allows it");
+    }
+    let allowed = [
+        "files",
+        "--set",
+        "files.network=host",
+        "--allow",
+        "network.host",
+    ];
+    bake(&site, &allowed).ok();
+    std::fs::remove_dir_all(site.dir.join("out")).unwrap();
     let outside = site.env.path("home/outside").display().to_string();
     let set = format!("files.output=type=local,dest={outside}");
     let allow = format!("fs.write={outside}");

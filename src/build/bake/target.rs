@@ -33,6 +33,9 @@ const fn attribute(names: &'static [&'static str], kind: Kind, option: &'static 
     }
 }
 
+/// Of which some may be other targets.
+const CONTEXTS: &str = "contexts";
+
 /// The first name is the one that is shown; those behind it are of `--set`, too.
 const ATTRIBUTES: [Attribute; 28] = [
     attribute(&["context"], Kind::Text, ""),
@@ -59,7 +62,7 @@ const ATTRIBUTES: [Attribute; 28] = [
     attribute(&["attest"], Kind::LongerList, "--attest"),
     attribute(&["ulimits"], Kind::LongerList, "--ulimit"),
     attribute(&["args"], Kind::Map, "--build-arg"),
-    attribute(&["contexts"], Kind::Map, "--build-context"),
+    attribute(&[CONTEXTS], Kind::Map, "--build-context"),
     attribute(&["labels"], Kind::Map, "--label"),
     attribute(&["entitlements"], Kind::LongerList, "--allow"),
     Attribute {
@@ -208,7 +211,7 @@ impl Target {
     /// Names of targets that its contexts are made of (`target:NAME`), by the
     /// names of the contexts.
     pub fn needs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let contexts = match self.fields.get("contexts") {
+        let contexts = match self.fields.get(CONTEXTS) {
             Some(Field::Map(contexts)) => Some(contexts),
             _ => None,
         };
@@ -218,7 +221,8 @@ impl Target {
             .filter_map(|(name, value)| Some((name.as_str(), value.strip_prefix("target:")?)))
     }
 
-    /// The options of `build` that say the same, without its context.
+    /// The options of `build` that say the same, without its context and those
+    /// that are other targets.
     pub fn options(&self) -> Vec<String> {
         let mut words = Vec::new();
         for attribute in ATTRIBUTES
@@ -233,7 +237,12 @@ impl Target {
                 Some(Field::Text(text)) => add(text),
                 Some(Field::List(list)) => list.iter().for_each(|one| add(one)),
                 Some(Field::Map(map)) => {
-                    for (key, value) in map.iter().filter(|(_, v)| !v.starts_with("target:")) {
+                    let is_needed = |key: &String| self.needs().any(|(context, _)| context == key);
+                    let is_contexts = attribute.names[0] == CONTEXTS;
+                    for (key, value) in map
+                        .iter()
+                        .filter(|(key, _)| !(is_contexts && is_needed(key)))
+                    {
                         add(&format!("{key}{}{value}", attribute.between));
                     }
                 }

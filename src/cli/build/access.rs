@@ -3,9 +3,9 @@
 //! else's, and names paths, sockets and networks; buildx asks in the same way.
 
 use super::caches::{CacheFrom, CacheTo};
-use super::command::BuildArgs;
+use super::command::{BuildArgs, HOST_NETWORK};
 use super::context::is_remote;
-use super::fields::{Named, Output};
+use super::fields::{self, Named, Output};
 use crate::build::exec::{Options, Secret};
 use crate::error::{Context, Error, Result};
 use std::path::{Component, Path, PathBuf};
@@ -59,6 +59,12 @@ impl Allowed {
         if !self.ssh && !options.agents.is_empty() {
             return Err(Error::invalid("it uses an agent's socket").hint("--allow ssh allows it"));
         }
+        // Also by `entitlements`, which are what the file says of itself.
+        let given = |what: &str| self.others.iter().any(|other| other == what);
+        if args.uses_host_network() && !given(HOST_NETWORK) {
+            return Err(Error::invalid("it uses the network of this machine")
+                .hint(format!("--allow {HOST_NETWORK} allows it")));
+        }
         for (access, path) in touched(args, options) {
             let real = canonical(&path);
             let mut allowed = self.paths.iter().filter(|(kind, _)| *kind == access);
@@ -89,8 +95,10 @@ fn touched(args: &BuildArgs, options: &Options) -> Vec<(Access, PathBuf)> {
         reads.extend(file.map(PathBuf::from));
     }
     for (_, named) in &args.build_context {
-        if let Named::Directory(dir) = named {
-            reads.push(dir.clone());
+        match named {
+            Named::Directory(dir) => reads.push(dir.clone()),
+            Named::Image(image) => reads.extend(fields::layout_of(image)),
+            Named::Repository(_) | Named::Archive(_) => {}
         }
     }
     for secret in options.secrets.values() {

@@ -174,6 +174,9 @@ pub struct BuildArgs {
     pub(super) dockerfile: Option<String>,
 }
 
+/// The only thing that `--allow` knows.
+pub(super) const HOST_NETWORK: &str = "network.host";
+
 /// How a build has ended.
 #[derive(Debug, Default)]
 pub(super) struct Done {
@@ -245,6 +248,11 @@ impl BuildArgs {
         Ok((call, request, options))
     }
 
+    /// Or lets its steps do so.
+    pub(super) fn uses_host_network(&self) -> bool {
+        self.network == "host" || self.allow.iter().any(|what| what == HOST_NETWORK)
+    }
+
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet || matches!(self.progress.as_str(), "quiet" | "none" | "rawjson")
     }
@@ -288,7 +296,7 @@ impl BuildArgs {
             return Err(Error::usage("tag is needed when pushing to registry")
                 .hint("name the image with --tag"));
         }
-        match self.allow.iter().find(|what| *what != "network.host") {
+        match self.allow.iter().find(|what| *what != HOST_NETWORK) {
             Some(what) => Err(refused(&format!("--allow {what}"))),
             None => Ok(()),
         }
@@ -346,8 +354,7 @@ impl BuildArgs {
             labels: self.label.iter().cloned().collect(),
             platforms: self.platforms()?,
             contexts: contexts.collect(),
-            allows_host_network: self.network == "host"
-                || self.allow.iter().any(|a| a == "network.host"),
+            allows_host_network: self.uses_host_network(),
             arguments,
         })
     }

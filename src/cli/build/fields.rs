@@ -250,6 +250,12 @@ pub fn layout(text: &str) -> Result<(PathBuf, String, Option<Digest>)> {
     }
 }
 
+/// Where the OCI layout is that stands for an image.
+pub fn layout_of(image: &str) -> Option<PathBuf> {
+    let place = image.strip_prefix(LAYOUT)?;
+    layout(place).ok().map(|(dir, _, _)| dir)
+}
+
 pub fn build_context(text: &str) -> Result<(String, Named)> {
     let (name, value) = text
         .split_once('=')
